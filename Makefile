@@ -1,0 +1,78 @@
+# The only door. `make run` needs Python 3.11 or newer; a C++ compiler makes it fast.
+#   make setup         everything for work on petit, into .venv
+#   make run           the default model answers
+#   make test          the tests (test-all: the slow ones too)
+#   make check         ruff, pyright, links and commands in the docs
+#   make docs          runs every example of the docs again and writes down what it printed
+#   make bench         speed and memory, with the machine's conditions
+#   make default-model trains and packs the default model again, from nothing
+
+SHELL := /bin/bash
+VENV := .venv
+PY := $(VENV)/bin/python
+# Both names: pip took build requirements from the first until 25.3 and takes them from the second since.
+export PIP_CONSTRAINT := constraints.txt
+export PIP_BUILD_CONSTRAINT := constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# A stamp is touched when its installation is complete: a broken one is done again.
+CORE := $(VENV)/.core-installed
+DEV := $(VENV)/.dev-installed
+KERNELS := $(wildcard kernels/*)
+BENCH_DIR := build/bench
+
+.PHONY: help setup run test test-all check docs bench default-model clean
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
+
+$(PY):
+	@for p in "$(PYTHON)" python3 python3.14 python3.13 python3.12 python3.11; do \
+	  if [ -n "$$p" ] && "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    echo "$$p -m venv $(VENV)"; exec "$$p" -m venv $(VENV); \
+	  fi; \
+	done; \
+	echo "petit needs Python 3.11 or newer; install it, or name it: make setup PYTHON=/path/to/python3" >&2; exit 3
+
+# The package itself and the five libraries that it runs on: no torch.
+$(CORE): $(PY) pyproject.toml constraints.txt $(KERNELS)
+	$(PY) -m pip install --quiet --editable .
+	@touch $@
+
+# What training and the tests need, read from pyproject.toml so that it is said once.
+$(DEV): $(CORE)
+	@$(PY) -c 'import tomllib; extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; \
+	  print(*extras["train"], *extras["dev"], sep="\n")' > $(VENV)/dev-requirements.txt
+	$(PY) -m pip install --quiet --requirement $(VENV)/dev-requirements.txt
+	@touch $@
+
+setup: $(DEV)
+
+run: $(CORE)
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" examples/tour.sh
+
+test: $(DEV)
+	$(PY) -m pytest -m "not slow"
+
+test-all: $(DEV)
+	$(PY) -m pytest
+
+check: $(DEV)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/pyright
+	$(PY) docs/doc_examples.py --check
+
+docs: $(DEV)
+	$(PY) docs/doc_examples.py --update
+	$(PY) docs/doc_examples.py --check
+
+bench: $(DEV)
+	$(PY) bench/start.py
+	$(PY) bench/engine.py
+
+default-model: $(DEV)
+	$(VENV)/bin/petit train recipes/default.toml
+
+clean:
+	rm -rf build dist
