@@ -1,1 +1,1 @@
-
+"""Runs: a recipe and rows of tokens become a trained decoder."""

@@ -1,0 +1,148 @@
+"""The training loop: batches in, better weights out, a log of how it went."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from petitlm.errors import PetitError
+from petitlm.model.decoder import Decoder
+from petitlm.train.batches import Batch, Batches
+from petitlm.train.optimisers import make_optimisers, schedule
+from petitlm.train.recipe import TrainConfig
+
+Event = dict[str, Any]
+MAX_SKIPPED = 20  # steps in a row without a finite gradient: the run has diverged
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run did."""
+
+    reason: str
+    """Why it ended: `done`, or `interrupted` by the caller."""
+    steps: int
+    tokens: int
+    """Positions run, padding included."""
+    epochs: float
+    """Passes over the rows."""
+    seconds: float
+    loss: float
+    """Mean training loss, nats per unit of weight, over the last logged steps."""
+    skipped: int
+    """Steps left out because their gradient was not finite."""
+
+
+def train(
+    decoder: Decoder,
+    batches: Batches,
+    config: TrainConfig,
+    *,
+    log: Callable[[Event], None],
+    save: Callable[[Decoder], None],
+    evaluate: Callable[[Decoder], Event] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    now: Callable[[], float] = time.monotonic,
+) -> Summary:
+    """Train `decoder` in place until the budget is used or `stop` says so, and save it.
+
+    Same weights, rows, config and threads give the same bits if the budget is in steps; a budget in
+    minutes follows the clock. `save` is called every `save_minutes` and at the end.
+
+    Raises: PetitError if MAX_SKIPPED steps in a row have no finite gradient.
+    """
+    torch.set_num_threads(config.threads)
+    run = torch.compile(decoder, dynamic=True) if config.compile else decoder
+    optimisers = make_optimisers(decoder, config)
+    weights = list(decoder.parameters())
+    micro, per_step = batches.forever(), max(1, config.batch_tokens // config.micro_tokens)
+    start = last_save = last_eval = now()
+    meter, skipped_in_row, reason = _Meter(start), 0, "done"
+    log({"event": "start", "rows_tokens": batches.n_tokens, **asdict(config)})
+    while (progress := _progress(config, meter.steps, now() - start)) < 1:
+        if stop():
+            reason = "interrupted"
+            break
+        epochs, parts = zip(*islice(micro, per_step), strict=True)
+        loss = accumulate(decoder, run, parts)
+        norm = torch.nn.utils.clip_grad_norm_(weights, config.clip)
+        if bool(norm.isfinite()):
+            optimisers.step(schedule(progress, config.warmup, config.decay))
+            skipped_in_row = 0
+        else:
+            optimisers.clear()
+            skipped_in_row += 1
+        meter.count(loss, float(norm), sum(batch.ids.size for batch in parts), epochs[-1])
+        if skipped_in_row == MAX_SKIPPED:
+            raise PetitError(f"{MAX_SKIPPED} steps in a row had no finite gradient, the last at step {meter.steps}; "
+                             "start again with lower rates")
+        if meter.steps % config.log_steps == 0:
+            log({"event": "step", **meter.line(now()), "progress": round(progress, 4)})
+        if now() - last_save >= 60 * config.save_minutes:
+            save(decoder)
+            last_save = now()
+            log({"event": "save", "step": meter.steps})
+        if evaluate and now() - last_eval >= 60 * config.eval_minutes:
+            log({"event": "eval", "step": meter.steps, **evaluate(decoder)})
+            last_eval = now()
+    save(decoder)
+    summary = meter.summary(reason, now() - start, batches.n_tokens)
+    log({"event": "end", **asdict(summary)})
+    return summary
+
+
+def accumulate(decoder: Decoder, run: Callable[..., Tensor], batches: Sequence[Batch]) -> float:
+    """Add up the gradients of one step's batches and return their loss.
+
+    The loss is the weighted mean over all their predictions, so it does not matter how they are cut:
+    each batch counts by its weight, not as one. `run` is the decoder itself, or a compiled form of it.
+    """
+    total = sum(float(batch.weights.sum()) for batch in batches)
+    loss = 0.0
+    for batch in batches:
+        ids, wanted, targets, weights = map(torch.from_numpy, (batch.ids, batch.wanted, batch.targets, batch.weights))
+        logits = run(decoder.rows(ids, wanted=wanted))  # M V
+        part = (F.cross_entropy(logits, targets, reduction="none") * weights).sum() / total
+        part.backward()
+        loss += part.item()
+    return loss
+
+
+def _progress(config: TrainConfig, steps: int, seconds: float) -> float:
+    return steps / config.steps if config.steps else seconds / (60 * config.minutes)
+
+
+class _Meter:
+    """Counts what happened, and since the last line."""
+
+    def __init__(self, now: float) -> None:
+        self.steps = self.tokens = self.epoch = self.skipped = 0
+        self._since = (now, 0)
+        self._losses: list[float] = []
+        self._norm = self.loss = float("nan")
+
+    def count(self, loss: float, norm: float, tokens: int, epoch: int) -> None:
+        self.steps, self.tokens, self.epoch = self.steps + 1, self.tokens + tokens, epoch
+        self.skipped += norm != norm or norm == float("inf")
+        self._losses.append(loss)
+        self._norm = norm
+
+    def line(self, now: float) -> Event:
+        self.loss, self._losses = sum(self._losses) / len(self._losses), []
+        then, tokens = self._since
+        self._since = (now, self.tokens)
+        return {"step": self.steps, "loss": round(self.loss, 4), "grad_norm": round(self._norm, 4),
+                "tokens": self.tokens, "epoch": self.epoch, "skipped": self.skipped,
+                "tokens_per_s": round((self.tokens - tokens) / max(now - then, 1e-9))}
+
+    def summary(self, reason: str, seconds: float, n_tokens: int) -> Summary:
+        if self._losses:
+            self.loss = sum(self._losses) / len(self._losses)
+        return Summary(reason, self.steps, self.tokens, self.tokens / n_tokens, seconds, self.loss, self.skipped)
