@@ -29,10 +29,11 @@ def weight_bytes(config: ModelConfig, bits: int) -> int:
     """
     if bits not in BITS:
         raise UsageError(f"bits={bits} is not a weight format; choose one of {', '.join(map(str, BITS))}")
-    return sum(_tensor_bytes(name, shape, bits) for name, shape in config.tensor_shapes().items())
+    return sum(tensor_bytes(name, shape, bits) for name, shape in config.tensor_shapes().items())
 
 
-def _tensor_bytes(name: str, shape: tuple[int, ...], bits: int) -> int:
+def tensor_bytes(name: str, shape: tuple[int, ...], bits: int) -> int:
+    """Return the bytes of one weight in the format of `weight_bytes`."""
     if bits >= 16:
         return math.prod(shape) * bits // 8
     if len(shape) == 1:
