@@ -1,0 +1,144 @@
+"""`petit info`: what a model is and what it needs, from its shape alone."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from petitlm import sizes
+from petitlm.cli.options import json_option
+from petitlm.cli.output import count_text, print_json
+from petitlm.config import ModelConfig
+from petitlm.errors import NotFoundError
+from petitlm.families import PRESETS
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The model that the figures are about."""
+
+    name: str
+    config: ModelConfig
+    path: Path | None = None
+    card: str | None = None
+    prompt: str | None = None
+    n_ids: int | None = None
+    """Ids that the tokenizer uses; the embedding may have more rows."""
+
+
+@click.command()
+@click.argument("model", required=False)
+@click.option("--card", "with_card", is_flag=True, help="Print the whole model card.")
+@json_option
+def command(model: str | None, with_card: bool, as_json: bool) -> None:
+    """Say what MODEL is, and what it needs.
+
+    MODEL is a folder, a .gguf file, or a published shape such as phi-2 or gpt3-175b, whose weights are not needed. Without
+    MODEL it is the model that comes with petit. No weights are read, so this works for models of any size.
+    """
+    subject = find(model)
+    figures = describe(subject, sizes.available_memory())
+    if as_json:
+        print_json(figures)
+    elif with_card:
+        if not subject.card:
+            raise NotFoundError(f"{subject.name} has no card")
+        click.echo(subject.card)
+    else:
+        _print(subject, figures)
+
+
+def find(model: str | None) -> Subject:
+    """Return the model that `model` names: a path first, then a published shape.
+
+    Raises: NotFoundError, with the nearest published shape; what `open_checkpoint` raises.
+    """
+    from petitlm.checkpoint import open_checkpoint
+
+    if model is not None and not Path(model).exists() and model in PRESETS:
+        return Subject(model, PRESETS[model])
+    if model is not None and not Path(model).exists():
+        near = difflib.get_close_matches(model.lower(), PRESETS, 3, 0.5)
+        raise NotFoundError(f"{model} is neither a file or folder nor a published shape; "
+                            + (f"did you mean {', '.join(near)}?" if near else f"shapes: {', '.join(PRESETS)}"))
+    from petitlm.front import DEFAULT_MODEL
+
+    path = Path(model) if model is not None else DEFAULT_MODEL
+    checkpoint = open_checkpoint(path)
+    return Subject(path.resolve().name, checkpoint.config, path, checkpoint.card, checkpoint.prompt,
+                   checkpoint.tokenizer().n_ids)
+
+
+def describe(subject: Subject, available: int) -> dict[str, Any]:
+    """Return the figures of a model, and which of its formats fit in `available` bytes of memory."""
+    config = subject.config
+    per_token = sizes.kv_bytes_per_token(config)
+    cache = per_token * config.n_ctx
+    formats = []
+    for bits in (32, 16, 8, 4):
+        weights = sizes.weight_bytes(config, bits)
+        left = available - weights
+        formats.append({"bits": bits, "weight_bytes": weights, "with_full_context_bytes": weights + cache,
+                        "fits": left >= cache, "context_that_fits": min(config.n_ctx, max(0, left // per_token))})
+    return {"model": subject.name, "path": subject.path, "parameters": sizes.n_params(config), "config": config,
+            "prompt": subject.prompt, "tokenizer_ids": subject.n_ids, "kv_bytes_per_token": per_token,
+            "flop_per_token": {"at_context_1": sizes.flop_per_token(config, 1),
+                               "at_full_context": sizes.flop_per_token(config, config.n_ctx)},
+            "available_bytes": available, "formats": formats, "card": subject.card}
+
+
+def _print(subject: Subject, figures: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    config, console = subject.config, Console(highlight=False, soft_wrap=True)
+    kind = "a published shape, without weights" if subject.path is None else str(subject.path)
+    console.print(f"[bold]{subject.name}[/bold]  {kind}\n", style=None)
+    rows = Table.grid(padding=(0, 2))
+    for name, text in _facts(subject, figures):
+        rows.add_row(name, text)
+    console.print(rows)
+    table = Table("format", box=None, padding=(0, 2), pad_edge=False)
+    for title in ("weights", f"with {config.n_ctx:,} tokens of context", "on this machine"):
+        table.add_column(title, justify="right")
+    for row in figures["formats"]:
+        table.add_row(f"{row['bits']} bits", sizes.size_text(row["weight_bytes"]),
+                      sizes.size_text(row["with_full_context_bytes"]), _verdict(row))
+    console.print(table)
+    console.print(f"\nThis machine has {sizes.size_text(figures['available_bytes'])} of memory available. "
+                  "Sizes are computed from the shape.")
+    if subject.card:
+        console.print(f"\n{_first_paragraph(subject.card)}\n(--card prints the whole card)", markup=False)
+
+
+def _facts(subject: Subject, figures: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return (name, value) of each line above the table of formats."""
+    config, flop = subject.config, figures["flop_per_token"]
+    heads = f"{config.n_heads} heads of {config.d_head}"
+    if config.n_kv_heads != config.n_heads:
+        heads += f", {config.n_kv_heads} for keys and values"
+    facts = [
+        ("parameters", f"{figures['parameters']:,} ({count_text(figures['parameters'])})"),
+        ("shape", f"{config.n_layers} layers, {config.d_model} wide, {heads}, MLP of {config.d_mlp}"),
+        ("vocabulary", f"{config.n_vocab:,} rows" + (f", {subject.n_ids:,} with text" if subject.n_ids else "")),
+        ("context", f"{config.n_ctx:,} tokens"),
+        ("KV cache", f"{sizes.size_text(figures['kv_bytes_per_token'])} a token in fp16"),
+        ("work", f"{count_text(flop['at_context_1'])}FLOP a token, {count_text(flop['at_full_context'])}FLOP at full context"),
+    ]
+    return [*facts, ("prompt shape", subject.prompt)] if subject.prompt else facts
+
+
+def _verdict(row: dict[str, Any]) -> str:
+    if row["fits"]:
+        return "fits"
+    return f"fits {row['context_that_fits']:,} tokens" if row["context_that_fits"] else "does not fit"
+
+
+def _first_paragraph(card: str) -> str:
+    """Return the first paragraph of a Markdown card that is neither its metadata nor a heading."""
+    body = card.split("\n---\n", 1)[-1] if card.startswith("---\n") else card
+    return next((part.strip() for part in body.split("\n\n") if part.strip() and not part.lstrip().startswith("#")), "")

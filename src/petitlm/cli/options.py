@@ -1,0 +1,88 @@
+"""Options that several commands share, each said once; `petit chat` sets the same ones with /set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import click
+
+from petitlm.errors import UsageError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+SHAPES = ("qa", "chat", "code", "raw")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One thing that decides how an answer is chosen."""
+
+    name: str
+    """The field's word for it, as in `Model.generate`."""
+    type: click.ParamType
+    """What it may be."""
+    default: Any
+    """What it is when nobody says."""
+    help: str
+    """One sentence."""
+
+    def parse(self, text: str) -> Any:
+        """Return the value that `text` stands for.
+
+        Raises: UsageError, with the value and what it may be.
+        """
+        try:
+            return self.type.convert(text, None, None)
+        except click.BadParameter as error:
+            raise UsageError(f"{self.name}: {error.format_message().rstrip('.')}") from None
+
+
+SAMPLING = {setting.name: setting for setting in (
+    Setting("max_tokens", click.IntRange(min=1), None, "Longest answer in tokens (256, or what the context leaves)."),
+    Setting("temperature", click.FloatRange(min=0), 0.0, "0 takes the likeliest token, 1 samples as predicted."),
+    Setting("top_k", click.IntRange(min=0), 0, "Sample among the k likeliest tokens; 0 for all."),
+    Setting("top_p", click.FloatRange(min=0, max=1, min_open=True), 1.0, "Sample among the likeliest that sum to p."),
+    Setting("min_p", click.FloatRange(min=0, max=1), 0.0, "Leave out tokens less likely than p times the likeliest."),
+    Setting("repetition_penalty", click.FloatRange(min=0, min_open=True), 1.0, "Above 1, repeating is less likely."),
+    Setting("seed", click.IntRange(min=0), 0, "The same seed gives the same answer."),
+)}
+
+
+def model_options(command: Command) -> Command:
+    """Add --model, --bits and --threads."""
+    for option in (
+        click.option("--threads", "-t", type=click.IntRange(min=1), help="Threads to compute with (all cores)."),
+        click.option("--bits", type=click.Choice(["4", "8", "16", "32"]),
+                     callback=lambda _context, _option, value: value and int(value),
+                     help="Bits of a weight (4, or what a packed folder holds)."),
+        click.option("--model", "-m", type=click.Path(), help="Folder or .gguf file (petit's own model)."),
+    ):
+        command = option(command)
+    return command
+
+
+def sampling_options(command: Command) -> Command:
+    """Add one option for each sampling setting."""
+    for setting in reversed(SAMPLING.values()):
+        flag = "--" + setting.name.replace("_", "-")
+        command = click.option(flag, type=setting.type, default=setting.default, help=setting.help,
+                               show_default=setting.default is not None)(command)
+    return command
+
+
+def prompt_options(command: Command) -> Command:
+    """Add --shape, --system and --stop."""
+    for option in (
+        click.option("--stop", multiple=True, metavar="TEXT", help="Also stop before this text; may be given again."),
+        click.option("--system", metavar="TEXT", help="A first paragraph put before the prompt."),
+        click.option("--shape", type=click.Choice(SHAPES), help="How the prompt is laid out (as the model wants it)."),
+    ):
+        command = option(command)
+    return command
+
+
+def json_option(command: Command) -> Command:
+    """Add --json."""
+    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(command)

@@ -1,0 +1,1 @@
+"""Reports: numbers with their conditions."""

@@ -1,0 +1,232 @@
+"""How fast a model runs here: prefill, decode, first token, memory, and the share of what the memory could give.
+
+Decode reads every weight once for each token, so its ceiling is the machine's read bandwidth divided by the bytes read; that
+ceiling is measured in the same run, with the same threads, because a shared machine gives another one tomorrow.
+Every repetition has a prompt of its own (an engine may keep prefixes), and the end token is made impossible,
+so that each repetition makes as many tokens as it was asked for.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import random
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from petitlm import sizes
+from petitlm.config import ModelConfig
+from petitlm.errors import UsageError
+
+NEVER = -1e9
+"""A logit bias that no token survives."""
+
+
+class Generates(Protocol):
+    """The part of a model that is measured."""
+
+    @property
+    def config(self) -> ModelConfig: ...
+    @property
+    def bits(self) -> int: ...
+    @property
+    def threads(self) -> int: ...
+
+    def generate(self, prompt: list[int], /, *, max_tokens: int, logit_bias: dict[int, float] | None) -> Any:
+        """Return a generation with `ids`, `prefill_s` and `decode_s`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Spread:
+    """One quantity, measured several times."""
+
+    median: float
+    low: float
+    high: float
+    n: int
+    """Repetitions."""
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """Return the spread of at least one value."""
+        return cls(statistics.median(values), min(values), max(values), len(values))
+
+    def __str__(self) -> str:
+        return f"{self.median:,.2f} ({self.low:,.2f}..{self.high:,.2f})"
+
+
+@dataclass(frozen=True)
+class Decode:
+    """Decoding after one length of context."""
+
+    context: int
+    """Tokens already in the cache when the timing starts."""
+    tokens_per_s: Spread
+    ceiling_tokens_per_s: float
+    """Tokens per second at which the weights alone would fill the measured bandwidth."""
+    share: float
+    """Median over ceiling, from 0 to 1."""
+
+
+@dataclass(frozen=True)
+class SpeedReport:
+    """The speed of one model on one machine, with what the machine was doing meanwhile."""
+
+    conditions: dict[str, Any]
+    weight_bytes_per_token: int
+    """Bytes of weights that one decoded token reads."""
+    bandwidth_bytes_per_s: Spread
+    prefill_tokens: int
+    prefill_tokens_per_s: Spread
+    first_token_s: Spread
+    """Seconds from the call to the first token, with a prompt of `prefill_tokens`."""
+    decode_tokens: int
+    decode: tuple[Decode, ...]
+    start_s: float | None
+    """Seconds from the process's start to the first token of an 8-token prompt, loading included."""
+    peak_memory_bytes: int
+    """Largest resident size of the process, pages of the mapped file included."""
+    other_cores_busy: float | None
+    """Cores that other processes took during the measurement; above about 0.2 it is not a clean one."""
+
+
+def measure(model: Generates, *, prefill: int, contexts: Sequence[int], n_tokens: int, repetitions: int,
+            bandwidth: Callable[[], float], conditions: dict[str, Any], start_s: float | None = None,
+            say: Callable[[str], None] = lambda _: None) -> SpeedReport:
+    """Measure a loaded model; `bandwidth` measures the machine's reading speed in bytes per second.
+
+    Raises: UsageError if a length does not fit in the model's context.
+    """
+    check_lengths(model.config, prefill, contexts, n_tokens)
+    busy = OtherWork()
+    say("memory bandwidth")
+    read = Spread.of([bandwidth() for _ in range(repetitions)])
+    bytes_per_token = decode_bytes(model.config, model.bits)
+    ceiling = read.high / bytes_per_token
+    say(f"prefill of {prefill} tokens")
+    seconds = [prefill_seconds(model, prefill, seed) for seed in range(repetitions)]
+    decode: list[Decode] = []
+    for context in contexts:
+        say(f"decoding after {context} tokens")
+        rates = Spread.of([decode_rate(model, context, n_tokens, seed) for seed in range(repetitions)])
+        decode.append(Decode(context, rates, ceiling, rates.median / ceiling))
+    return SpeedReport(conditions, bytes_per_token, read, prefill, Spread.of([prefill / s for s in seconds]),
+                       Spread.of(seconds), n_tokens, tuple(decode), start_s, peak_memory(), busy.cores())
+
+
+def check_lengths(config: ModelConfig, prefill: int, contexts: Sequence[int], n_tokens: int) -> None:
+    """Refuse lengths that the model's context cannot hold.
+
+    Raises: UsageError, with the number and the limit.
+    """
+    for name, length in (("prefill", prefill), *(("ctx + gen", context + n_tokens) for context in contexts)):
+        if length + 1 > config.n_ctx:
+            raise UsageError(f"{name} needs {length + 1} tokens, and this model's context has {config.n_ctx}; take less")
+
+
+def prefill_seconds(model: Generates, n: int, seed: int) -> float:
+    """Return the seconds from an `n`-token prompt to its first token."""
+    start = time.perf_counter()
+    model.generate(random_ids(model.config, n, seed), max_tokens=1, logit_bias=endless(model.config))
+    return time.perf_counter() - start
+
+
+def decode_rate(model: Generates, context: int, n: int, seed: int) -> float:
+    """Return tokens per second over the `n` tokens after the first, with `context` tokens before them."""
+    result = model.generate(random_ids(model.config, context, seed), max_tokens=n + 1, logit_bias=endless(model.config))
+    assert len(result.ids) == n + 1, "the end token was made impossible"
+    return n / result.decode_s
+
+
+def random_ids(config: ModelConfig, n: int, seed: int) -> list[int]:
+    """Return `n` pseudo-random ids, the same for the same seed; the ends of the vocabulary are left out.
+
+    Speed does not depend on which tokens they are, and special tokens live at the ends.
+    """
+    margin = config.n_vocab // 16
+    numbers = random.Random(f"{n} {seed}")
+    return [numbers.randrange(margin, config.n_vocab - margin) for _ in range(n)]
+
+
+def endless(config: ModelConfig) -> dict[int, float] | None:
+    """Return the logit bias under which no answer ends by itself."""
+    return None if config.eos_id is None else {config.eos_id: NEVER}
+
+
+def decode_bytes(config: ModelConfig, bits: int) -> int:
+    """Return the bytes of weights that decoding one token reads: all but the embeddings that are only looked up."""
+    looked_up = {"pos_embed.weight"} if config.tied else {"embed.weight", "pos_embed.weight"}
+    return sum(sizes.tensor_bytes(name, shape, bits) for name, shape in config.tensor_shapes().items()
+               if name not in looked_up)
+
+
+def peak_memory() -> int:
+    """Return the largest resident size that this process has had, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def seconds_since_process_start() -> float | None:
+    """Return how long this process has existed, to 10 ms; None where the system does not say."""
+    try:
+        started = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])  # field 22, in clock ticks
+        uptime = float(Path("/proc/uptime").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return None
+    return uptime - started / os.sysconf("SC_CLK_TCK")
+
+
+def machine() -> dict[str, Any]:
+    """Return what is known of the machine that a figure was measured on."""
+    return {"processor": _processor(), "cores": os.cpu_count(), "memory_bytes": _memory(), "system": platform.platform(),
+            "python": platform.python_version(), "measured": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())}
+
+
+class OtherWork:
+    """Cores that other processes take between its creation and `cores()`."""
+
+    def __init__(self) -> None:
+        self._start, self._busy, self._own = time.time(), _busy_seconds(), _own_seconds()
+
+    def cores(self) -> float | None:
+        """Return the mean number of cores in others' use so far; None where the system does not say."""
+        busy = _busy_seconds()
+        if math.isnan(busy):
+            return None
+        others = busy - self._busy - (_own_seconds() - self._own)
+        return round(max(0.0, others / max(time.time() - self._start, 1e-9)), 3)
+
+
+def _busy_seconds() -> float:
+    """Return the seconds that all cores together have worked since the machine started; not a number if unknown."""
+    try:
+        ticks = [int(x) for x in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
+    except (OSError, ValueError):
+        return math.nan
+    return (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")  # all but idle and waiting for disks
+
+
+def _own_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith(("model name", "Model")))
+    return next(names, platform.processor() or platform.machine())
+
+
+def _memory() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
