@@ -1,0 +1,136 @@
+"""Questions over a given text: the second route. Reads the sentences and looks for the answer backwards from the end.
+
+The generator keeps a world up to date; this route keeps none: each fact is found by asking which sentence last settled it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from petitlm.data.record import Problem
+
+_NOT_SAID = {"en": "The text does not say.", "fr": "Le texte ne le dit pas."}
+_THING = {"en": r"(?:the|The) \w+", "fr": r"(?:[Ll]a |[Ll]e |[Ll]')\w+"}
+
+
+def _sentences(language: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
+    n = _THING[language]
+    if language == "en":
+        shapes = {
+            "lies": rf"(?P<thing>{n}) is in (?P<place>{n})",
+            "place": rf"(?P<who>\w+) (?:is in|goes to|walks to) (?P<place>{n})",
+            "take": rf"(?P<who>\w+) (?:takes|picks up) (?P<thing>{n})",
+            "drop": rf"(?P<who>\w+) (?:puts down (?P<thing>{n})|leaves (?P<thing_2>{n}) there)",
+            "give": rf"(?P<who>\w+) gives (?P<thing>{n}) to (?P<to>\w+)",
+        }
+    else:
+        shapes = {
+            "lies": rf"(?P<thing>{n}) est dans (?P<place>{n})",
+            "place": rf"(?P<who>\w+) (?:est|va|entre) dans (?P<place>{n})",
+            "take": rf"(?P<who>\w+) (?:prend|ramasse) (?P<thing>{n})",
+            "drop": rf"(?P<who>\w+) (?:pose (?P<thing>{n})|laisse (?P<thing_2>{n}) là)",
+            "give": rf"(?P<who>\w+) donne (?P<thing>{n}) à (?P<to>\w+)",
+        }
+    return tuple((verb, re.compile(shape)) for verb, shape in shapes.items())
+
+
+_SENTENCES = {language: _sentences(language) for language in _THING}
+_QUESTIONS = {
+    "en": (
+        ("where-thing", re.compile(rf"Where is ({_THING['en']})\?")),
+        ("where-person", re.compile(r"Where is (\w+)\?")),
+        ("who-has", re.compile(rf"Who has ({_THING['en']})\?")),
+        ("what-has", re.compile(r"What does (\w+) have\?")),
+        ("yes-no", re.compile(rf"Is (\w+) in ({_THING['en']})\?")),
+    ),
+    "fr": (
+        ("where-thing", re.compile(rf"Où est ({_THING['fr']}) \?")),
+        ("where-person", re.compile(r"Où est (\w+) \?")),
+        ("who-has", re.compile(rf"Qui a ({_THING['fr']}) \?")),
+        ("what-has", re.compile(r"Qu'est-ce qu(?:e |')(\w+) a \?")),
+        ("yes-no", re.compile(rf"Est-ce qu(?:e |')(\w+) est dans ({_THING['fr']}) \?")),
+    ),
+}
+
+
+class _Event(NamedTuple):
+    verb: str
+    who: str
+    thing: str
+    place: str
+    to: str
+
+
+def check(problem: Problem) -> str | None:
+    """Say why the answer of `problem` is wrong or cannot be derived from its text; None if it is right."""
+    *told, asked = re.findall(r"[^.?]+[.?]", problem.question)
+    events: list[_Event] = []
+    for sentence in told:
+        event = _read(sentence.strip(" ."), problem.language)
+        if event is None:
+            return f"cannot read the sentence {sentence!r}"
+        events.append(event)
+    for kind, pattern in _QUESTIONS[problem.language]:
+        if found := pattern.fullmatch(asked.strip()):
+            wanted = _answer(kind, [group[:1].lower() + group[1:] for group in found.groups()], events, problem.language)
+            return None if problem.answer == wanted else f"the text gives {wanted!r}, not {problem.answer!r}"
+    return f"cannot read the question {asked!r}"
+
+
+def _read(sentence: str, language: str) -> _Event | None:
+    for verb, pattern in _SENTENCES[language]:
+        if found := pattern.fullmatch(sentence):
+            part = {name: _lower_first(text) for name, text in found.groupdict().items() if text}
+            thing = part.get("thing") or part.get("thing_2", "")
+            return _Event(verb, part.get("who", ""), thing, part.get("place", ""), part.get("to", ""))
+    return None
+
+
+def _lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _place_of(person: str, events: list[_Event]) -> str:
+    return next((e.place for e in reversed(events) if e.verb == "place" and e.who == person), "")
+
+
+def _last_about(thing: str, events: list[_Event]) -> tuple[int, _Event] | None:
+    return next(((i, events[i]) for i in reversed(range(len(events))) if events[i].thing == thing), None)
+
+
+def _holder_of(thing: str, events: list[_Event]) -> str:
+    last = _last_about(thing, events)
+    return {"take": last[1].who, "give": last[1].to}.get(last[1].verb, "") if last else ""
+
+
+def _where(thing: str, events: list[_Event]) -> str:
+    last = _last_about(thing, events)
+    if last is None:
+        return ""
+    index, event = last
+    if event.verb == "lies":
+        return event.place
+    if event.verb == "drop":
+        return _place_of(event.who, events[:index])
+    return _place_of(_holder_of(thing, events), events)
+
+
+def _answer(kind: str, asked: list[str], events: list[_Event], language: str) -> str:
+    is_in, has, joint = ("is in", "has", " and ") if language == "en" else ("est dans", "a", " et ")
+    subject = asked[0]
+    person = subject[:1].upper() + subject[1:]
+    if kind in ("where-person", "where-thing", "yes-no"):
+        place = _where(subject, events) if kind == "where-thing" else _place_of(subject, events)
+        if not place:
+            return _NOT_SAID[language]
+        opening = ""
+        if kind == "yes-no":
+            opening = ({"en": "Yes, ", "fr": "Oui, "} if place == asked[1] else {"en": "No, ", "fr": "Non, "})[language]
+        return f"{opening}{person} {is_in} {place}."
+    if kind == "who-has":
+        holder = _holder_of(subject, events)
+        return f"{holder[:1].upper()}{holder[1:]} {has} {subject}." if holder else _NOT_SAID[language]
+    things = list(dict.fromkeys(e.thing for e in events if e.thing))
+    held = [thing for thing in things if _holder_of(thing, events) == subject]
+    return f"{person} {has} {joint.join(held)}." if held else _NOT_SAID[language]
