@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import io
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -111,6 +113,11 @@ def main(args: Sequence[str] | None = None) -> None:
 
 def invoke(args: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code that DESIGN.md gives to each kind of ending."""
+    warnings.showwarning = _say_warning
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character gets another in its place, never a traceback.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         code: Any = petit.main(args=args, prog_name="petit", standalone_mode=False)
         sys.stdout.flush()
@@ -143,6 +150,10 @@ def invoke(args: Sequence[str] | None = None) -> int:
 def _fail(message: str, code: int) -> int:
     click.echo(f"petit: {message}", err=True)
     return code
+
+
+def _say_warning(message: Warning | str, *_: object) -> None:
+    click.echo(f"petit: {message}", err=True)
 
 
 def _language() -> str:

@@ -11,7 +11,7 @@ import click
 
 from petitlm import sizes
 from petitlm.cli.options import json_option
-from petitlm.cli.output import count_text, print_json
+from petitlm.cli.output import print_json, si_text
 from petitlm.config import ModelConfig
 from petitlm.errors import NotFoundError
 from petitlm.families import PRESETS
@@ -37,8 +37,8 @@ class Subject:
 def command(model: str | None, with_card: bool, as_json: bool) -> None:
     """Say what MODEL is, and what it needs.
 
-    MODEL is a folder, a .gguf file, or a published shape such as phi-2 or gpt3-175b, whose weights are not needed. Without
-    MODEL it is the model that comes with petit. No weights are read, so this works for models of any size.
+    MODEL is a folder, a .gguf file, or a published shape such as phi-2 or gpt3-175b, whose weights are not needed.
+    Without MODEL it is the model that comes with petit. No weights are read, so a model may have any size.
     """
     subject = find(model)
     figures = describe(subject, sizes.available_memory())
@@ -122,12 +122,13 @@ def _facts(subject: Subject, figures: dict[str, Any]) -> list[tuple[str, str]]:
     if config.n_kv_heads != config.n_heads:
         heads += f", {config.n_kv_heads} for keys and values"
     facts = [
-        ("parameters", f"{figures['parameters']:,} ({count_text(figures['parameters'])})"),
+        ("parameters", f"{figures['parameters']:,} ({si_text(figures['parameters']).replace('G', 'B')})"),
         ("shape", f"{config.n_layers} layers, {config.d_model} wide, {heads}, MLP of {config.d_mlp}"),
         ("vocabulary", f"{config.n_vocab:,} rows" + (f", {subject.n_ids:,} with text" if subject.n_ids else "")),
         ("context", f"{config.n_ctx:,} tokens"),
         ("KV cache", f"{sizes.size_text(figures['kv_bytes_per_token'])} a token in fp16"),
-        ("work", f"{count_text(flop['at_context_1'])}FLOP a token, {count_text(flop['at_full_context'])}FLOP at full context"),
+        ("work", f"{si_text(flop['at_context_1'])}FLOP a token, "
+                 f"{si_text(flop['at_full_context'])}FLOP at full context"),
     ]
     return [*facts, ("prompt shape", subject.prompt)] if subject.prompt else facts
 

@@ -51,12 +51,12 @@ def note(text: str) -> None:
     click.secho(text, err=True, dim=True)
 
 
-def count_text(n: float) -> str:
-    """Return a count in the field's short form: 2.78 B, 3.1 M, 45.2 K."""
-    for size, unit in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K")):
+def si_text(n: float) -> str:
+    """Return a count with a decimal prefix: 5.29 G, 3.1 M, 45.2 k."""
+    for size, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if n >= size:
-            return f"{n / size:.{2 if n < 10 * size else 1}f} {unit}"
-    return f"{n:.0f}"
+            return f"{n / size:.{2 if n < 10 * size else 1}f} {prefix}"
+    return f"{n:.0f} "
 
 
 @contextlib.contextmanager

@@ -1,29 +1,24 @@
 """How fast a model runs here: prefill, decode, first token, memory, and the share of what the memory could give.
 
-Decode reads every weight once for each token, so its ceiling is the machine's read bandwidth divided by the bytes read; that
-ceiling is measured in the same run, with the same threads, because a shared machine gives another one tomorrow.
+Decode reads every weight once for each token, so its ceiling is the machine's read bandwidth divided by the bytes
+read; it is measured in the same run, with the same threads, because a shared machine gives another one tomorrow.
 Every repetition has a prompt of its own (an engine may keep prefixes), and the end token is made impossible,
 so that each repetition makes as many tokens as it was asked for.
 """
 
 from __future__ import annotations
 
-import math
-import os
-import platform
 import random
-import resource
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 from petitlm import sizes
 from petitlm.config import ModelConfig
 from petitlm.errors import UsageError
+from petitlm.evals.conditions import OtherWork, peak_memory
 
 NEVER = -1e9
 """A logit bias that no token survives."""
@@ -107,19 +102,20 @@ def measure(model: Generates, *, prefill: int, contexts: Sequence[int], n_tokens
     """
     check_lengths(model.config, prefill, contexts, n_tokens)
     busy = OtherWork()
+    say(f"prefill of {prefill} tokens")
+    seconds = [prefill_seconds(model, prefill, seed) for seed in range(repetitions)]
+    rates: dict[int, Spread] = {}
+    for context in contexts:
+        say(f"decoding after {context} tokens")
+        rates[context] = Spread.of([decode_rate(model, context, n_tokens, seed) for seed in range(repetitions)])
+    peak = peak_memory()  # before the bandwidth's own buffer raises it
     say("memory bandwidth")
     read = Spread.of([bandwidth() for _ in range(repetitions)])
     bytes_per_token = decode_bytes(model.config, model.bits)
-    ceiling = read.high / bytes_per_token
-    say(f"prefill of {prefill} tokens")
-    seconds = [prefill_seconds(model, prefill, seed) for seed in range(repetitions)]
-    decode: list[Decode] = []
-    for context in contexts:
-        say(f"decoding after {context} tokens")
-        rates = Spread.of([decode_rate(model, context, n_tokens, seed) for seed in range(repetitions)])
-        decode.append(Decode(context, rates, ceiling, rates.median / ceiling))
+    ceiling = read.median / bytes_per_token
+    decode = tuple(Decode(context, rate, ceiling, rate.median / ceiling) for context, rate in rates.items())
     return SpeedReport(conditions, bytes_per_token, read, prefill, Spread.of([prefill / s for s in seconds]),
-                       Spread.of(seconds), n_tokens, tuple(decode), start_s, peak_memory(), busy.cores())
+                       Spread.of(seconds), n_tokens, decode, start_s, peak, busy.cores())
 
 
 def check_lengths(config: ModelConfig, prefill: int, contexts: Sequence[int], n_tokens: int) -> None:
@@ -129,7 +125,7 @@ def check_lengths(config: ModelConfig, prefill: int, contexts: Sequence[int], n_
     """
     for name, length in (("prefill", prefill), *(("ctx + gen", context + n_tokens) for context in contexts)):
         if length + 1 > config.n_ctx:
-            raise UsageError(f"{name} needs {length + 1} tokens, and this model's context has {config.n_ctx}; take less")
+            raise UsageError(f"{name} needs {length + 1} tokens and the context has {config.n_ctx}; take less")
 
 
 def prefill_seconds(model: Generates, n: int, seed: int) -> float:
@@ -166,67 +162,3 @@ def decode_bytes(config: ModelConfig, bits: int) -> int:
     looked_up = {"pos_embed.weight"} if config.tied else {"embed.weight", "pos_embed.weight"}
     return sum(sizes.tensor_bytes(name, shape, bits) for name, shape in config.tensor_shapes().items()
                if name not in looked_up)
-
-
-def peak_memory() -> int:
-    """Return the largest resident size that this process has had, in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
-def seconds_since_process_start() -> float | None:
-    """Return how long this process has existed, to 10 ms; None where the system does not say."""
-    try:
-        started = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])  # field 22, in clock ticks
-        uptime = float(Path("/proc/uptime").read_text().split()[0])
-    except (OSError, ValueError, IndexError):
-        return None
-    return uptime - started / os.sysconf("SC_CLK_TCK")
-
-
-def machine() -> dict[str, Any]:
-    """Return what is known of the machine that a figure was measured on."""
-    return {"processor": _processor(), "cores": os.cpu_count(), "memory_bytes": _memory(), "system": platform.platform(),
-            "python": platform.python_version(), "measured": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())}
-
-
-class OtherWork:
-    """Cores that other processes take between its creation and `cores()`."""
-
-    def __init__(self) -> None:
-        self._start, self._busy, self._own = time.time(), _busy_seconds(), _own_seconds()
-
-    def cores(self) -> float | None:
-        """Return the mean number of cores in others' use so far; None where the system does not say."""
-        busy = _busy_seconds()
-        if math.isnan(busy):
-            return None
-        others = busy - self._busy - (_own_seconds() - self._own)
-        return round(max(0.0, others / max(time.time() - self._start, 1e-9)), 3)
-
-
-def _busy_seconds() -> float:
-    """Return the seconds that all cores together have worked since the machine started; not a number if unknown."""
-    try:
-        ticks = [int(x) for x in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
-    except (OSError, ValueError):
-        return math.nan
-    return (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")  # all but idle and waiting for disks
-
-
-def _own_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith(("model name", "Model")))
-    return next(names, platform.processor() or platform.machine())
-
-
-def _memory() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,0 +1,87 @@
+"""`petit bench`: how fast a model runs here, with the conditions that the figures hold under."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from petitlm import sizes
+from petitlm.cli import answer
+from petitlm.cli.options import json_option, model_options
+from petitlm.cli.output import note, print_json
+
+if TYPE_CHECKING:
+    from petitlm.evals.speed import SpeedReport
+
+BANDWIDTH_SECONDS = 1.0
+
+
+class Lengths(click.ParamType):
+    """Whole numbers separated by commas: 128,1024."""
+
+    name = "N,N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        try:
+            lengths = tuple(int(part) for part in str(value).split(","))
+        except ValueError:
+            lengths = ()
+        if not lengths or min(lengths) < 1:
+            self.fail(f"{value!r} is not a list of lengths such as 128,1024", param, ctx)
+        return lengths
+
+
+@click.command()
+@model_options
+@click.option("--prefill", type=click.IntRange(min=1), help="Tokens of the prompt (512).")
+@click.option("--ctx", "contexts", type=Lengths(), help="Tokens before the decoded ones (128).")
+@click.option("--gen", "n_tokens", type=click.IntRange(min=1), help="Tokens to decode (64).")
+@click.option("--reps", type=click.IntRange(min=1), default=5, show_default=True, help="Repetitions of each.")
+@json_option
+def command(model: str | None, bits: int | None, threads: int | None, prefill: int | None,
+            contexts: tuple[int, ...] | None, n_tokens: int | None, reps: int, as_json: bool) -> None:
+    """Measure prefill, decode, time to first token, memory, and the share of the memory's bandwidth that decode uses.
+
+    Each figure is a median with the lowest and highest of the repetitions. A model with a short context is measured
+    with half of it as prompt and a quarter each before and after. Close other programs first: what they took
+    meanwhile is printed, too.
+    """
+    from petitlm.engine import kernels
+    from petitlm.evals import conditions, speed
+
+    loaded = answer.load_model(model, bits, threads)
+    config = loaded.config
+    speed.prefill_seconds(loaded, min(8, config.n_ctx - 1), seed=0)
+    start_s = conditions.seconds_since_process_start()
+    facts = {"model": loaded.name, "parameters": sizes.n_params(config), "bits": loaded.bits, "threads": loaded.threads,
+             "kernels": kernels.isa_name(), **conditions.machine()}
+    report = speed.measure(
+        loaded, prefill=prefill or min(512, config.n_ctx // 2), contexts=contexts or (min(128, config.n_ctx // 4),),
+        n_tokens=n_tokens or min(64, config.n_ctx // 4), repetitions=reps,
+        bandwidth=lambda: kernels.read_bandwidth(loaded.threads, BANDWIDTH_SECONDS), conditions=facts, start_s=start_s,
+        say=lambda _: None if as_json else lambda text: note(f"measuring {text} ..."))
+    if as_json:
+        print_json(report)
+    else:
+        for name, text in lines(report):
+            click.echo(f"{name:<24} {text}")
+
+
+def lines(report: SpeedReport) -> list[tuple[str, str]]:
+    """Return (name, figure) for each line of the report."""
+    facts, read = report.conditions, report.bandwidth_bytes_per_s
+    rows = [("model", f"{facts['model']}, {facts['parameters']:,} parameters, {facts['bits']} bits"),
+            ("machine", f"{facts['processor']}, {facts['cores']} cores"),
+            ("computed with", f"{facts['threads']} threads, {facts['kernels']} kernels"),
+            ("memory bandwidth", f"{read.median / 1e9:.1f} GB/s ({read.low / 1e9:.1f}..{read.high / 1e9:.1f})"),
+            (f"prefill of {report.prefill_tokens}", f"{report.prefill_tokens_per_s} tokens/s"),
+            ("time to first token", f"{report.first_token_s} s, with that prompt")]
+    rows += [(f"decode after {row.context}", f"{row.tokens_per_s} tokens/s, {row.share:.0%} of the "
+              f"{row.ceiling_tokens_per_s:,.1f} that the bandwidth allows") for row in report.decode]
+    if report.start_s is not None:
+        rows.append(("start", f"{report.start_s:.2f} s from process start to the first token"))
+    rows.append(("peak memory", sizes.size_text(report.peak_memory_bytes)))
+    if report.other_cores_busy is not None:
+        rows.append(("other programs", f"{report.other_cores_busy:.2f} cores busy meanwhile"))
+    return rows

@@ -1,0 +1,38 @@
+"""`petit quantize`: a checkpoint packed once, to be mapped into memory at every start."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from petitlm.cli.options import json_option
+from petitlm.cli.output import note, print_json, progress
+
+
+@click.command()
+@click.argument("source", type=click.Path())
+@click.argument("folder", type=click.Path())
+@click.option("--bits", type=click.Choice(["4", "8", "16", "32"]), default="4", show_default=True,
+              callback=lambda _context, _option, value: int(value),
+              help="Bits of a weight: 4 and 8 in blocks with a scale, 16 and 32 as they are.")
+@click.option("--threads", "-t", type=click.IntRange(min=1), help="Threads to compute with (all cores).")
+@json_option
+def command(source: str, folder: str, bits: int, threads: int | None, as_json: bool) -> None:
+    """Pack the checkpoint SOURCE (a folder or a .gguf file) into FOLDER, a few bits a weight.
+
+    One tensor is in memory at a time, so this needs far less memory than the model. FOLDER appears when it is complete.
+    """
+    from petitlm import sizes
+    from petitlm.checkpoint import open_checkpoint
+    from petitlm.engine.packing import quantize
+
+    checkpoint = open_checkpoint(source)
+    with progress("packing") as report:
+        result = quantize(checkpoint, Path(folder), bits, threads or os.cpu_count() or 1, report)
+    if as_json:
+        print_json({"source": source, "folder": folder, "bits": bits, **result})
+        return
+    click.echo(f"{folder}: {sizes.size_text(result['bytes'])}, {result['bits_per_weight']:.2f} bits a weight")
+    note(f"packed in {result['seconds']:.1f} s; run it with: petit run -m {folder} \"...\"")
