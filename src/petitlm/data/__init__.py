@@ -3,7 +3,17 @@
 from petitlm.data.build import REASONS, Dataset, Mixture, make_records, remake
 from petitlm.data.encoding import Encoded, encode_records
 from petitlm.data.generators import GENERATORS, Generator, generator
-from petitlm.data.record import HELDOUT_STRUCTURES, HELDOUT_VALUES, SPLITS, TRAIN, Origin, Problem, Record, Rejected, Turn
+from petitlm.data.record import (
+    HELDOUT_STRUCTURES,
+    HELDOUT_VALUES,
+    SPLITS,
+    TRAIN,
+    Origin,
+    Problem,
+    Record,
+    Rejected,
+    Turn,
+)
 from petitlm.data.rendering import prompt_of, text_of
 from petitlm.data.scoring import Cell, Scores, exact_match, wilson_interval
 from petitlm.data.vocabulary import train_tokenizer

@@ -248,7 +248,9 @@ def _draw_story(rng: Random, language: str, level: int, kind: str) -> Problem:
         subject = "elle" if pronoun == "she" else "il"
         other = feminine(other) if form == "words" and thing.is_feminine else other
         event = f"{subject} en reçoit {other} de plus" if operation == "add" else f"{subject} en donne {other}"
-        question = f"{name} a {has}. {event.capitalize()}. Combien {elide('de', thing.fr_plural)} a-t-{subject} maintenant ?"
+        question = (
+            f"{name} a {has}. {event.capitalize()}. Combien {elide('de', thing.fr_plural)} a-t-{subject} maintenant ?"
+        )
         answer = f"{_equation(operation, a, b)}. {name} a {_counted('digits', language, left, thing)}."
         question, answer = accented(question), accented(answer)
     return _problem(language, level, f"{operation}/story/{form}", _key(operation, a, b), question, answer)

@@ -52,9 +52,12 @@ _SPELL = {
     "fr": re.compile(r"écris (.+) en (lettres|chiffres)"),
 }
 _STORY = {
-    "en": re.compile(r"(\w+) has (.+) (\w+)\. (she|he) (gets|gives) (.+) (?:more|away)\. how many (\w+) does (\w+) have now"),
+    "en": re.compile(
+        r"(\w+) has (.+) (\w+)\. (she|he) (gets|gives) (.+) (?:more|away)\. how many (\w+) does (\w+) have now"
+    ),
     "fr": re.compile(
-        r"(\w+) a (.+) (\w+)\. (elle|il) en (reçoit|donne) (.+?)(?: de plus)?\. combien d(?:e |')(\w+) a-t-(\w+) maintenant"
+        r"(\w+) a (.+) (\w+)\. (elle|il) en (reçoit|donne) (.+?)(?: de plus)?\. "
+        r"combien d(?:e |')(\w+) a-t-(\w+) maintenant"
     ),
 }
 _STORY_ANSWER = re.compile(r"(.+)\. (\w+) (?:has|a) (\d+) (\w+)\.")
@@ -128,8 +131,9 @@ def _check_steps(steps: list[int | str], answer: str) -> str | None:
     running = steps[0]
     wanted = []
     for sign, term in zip(steps[1::2], steps[2::2], strict=True):
-        assert isinstance(running, int) and isinstance(term, int) and isinstance(sign, str)
-        result = _OPERATORS[sign](running, term)
+        assert isinstance(running, int)
+        assert isinstance(term, int)
+        result = _OPERATORS[str(sign)](running, term)
         wanted.append((str(running), sign, str(term), str(result)))
         running = result
     return None if equations == wanted else f"the question asks for {wanted}, the answer computes {equations}"

@@ -111,7 +111,11 @@ class Dataset:
 
 
 def make_records(mixture: Mixture) -> Dataset:
-    """Make the records of `mixture`: deterministic, every answer verified by a second route, splits disjoint by problem."""
+    """Make the records of `mixture`.
+
+    The same mixture gives the same records. Every answer has passed the second route of its generator, no text occurs
+    twice, and no problem of one split is in another.
+    """
     records: list[Record] = []
     rejected: list[Rejected] = []
     short: dict[str, int] = {}

@@ -79,7 +79,9 @@ class Clause(NamedTuple):
 
 
 _HELD_OUT_KINDS = frozenset({"back:words", "right*2", "wait*2", "back~digits", "left~"})
-_HELD_OUT_PAIRS = frozenset({("but-first", "up"), ("first", "close"), ("first-finally", "around"), ("then-then", "down")})
+_HELD_OUT_PAIRS = frozenset(
+    {("but-first", "up"), ("first", "close"), ("first-finally", "around"), ("then-then", "down")}
+)
 
 
 def is_held_out(structure: str) -> bool:

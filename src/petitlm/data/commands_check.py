@@ -1,4 +1,4 @@
-"""Robot commands: the second route. A robot on a grid obeys the sentence, another obeys the answer; both must move alike.
+"""Robot commands: the second route. One robot on a grid obeys the sentence, another the answer; both must move alike.
 
 The sentence is read by its key words and moves the robot directly, without passing through the action language.
 """
@@ -36,9 +36,11 @@ _MEASURED = {
     ),
 }
 _FIXED = {
-    "turn left": ("turn", 1), "rotate left": ("turn", 1), "tourne à gauche": ("turn", 1), "pivote à gauche": ("turn", 1),
-    "turn right": ("turn", -1), "rotate right": ("turn", -1), "tourne à droite": ("turn", -1),
-    "pivote à droite": ("turn", -1), "turn around": ("turn", 2), "fais demi-tour": ("turn", 2),
+    "turn left": ("turn", 1), "rotate left": ("turn", 1),
+    "tourne à gauche": ("turn", 1), "pivote à gauche": ("turn", 1),
+    "turn right": ("turn", -1), "rotate right": ("turn", -1),
+    "tourne à droite": ("turn", -1), "pivote à droite": ("turn", -1),
+    "turn around": ("turn", 2), "fais demi-tour": ("turn", 2),
     "open the gripper": ("grip", 0), "let go": ("grip", 0), "ouvre la pince": ("grip", 0), "lâche tout": ("grip", 0),
     "close the gripper": ("grip", 1), "grab it": ("grip", 1), "ferme la pince": ("grip", 1), "attrape-le": ("grip", 1),
     "raise the arm": ("arm", 1), "lève le bras": ("arm", 1), "lower the arm": ("arm", 0), "baisse le bras": ("arm", 0),

@@ -30,7 +30,7 @@ class Encoded:
     ids: NDArray[np.uint16]
     """(tokens,)"""
     weights: NDArray[np.float32]
-    """(tokens,) weight of the loss of predicting this token from those before it: 1 in answers and for the end token."""
+    """(tokens,) weight of the loss of predicting each token from those before; 1 in answers and for the end token."""
     offsets: NDArray[np.int64]
     """(N + 1,)"""
 

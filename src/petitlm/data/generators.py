@@ -1,4 +1,4 @@
-"""The families of verified problems, each with its two routes: one makes the answer, the other checks it from the text."""
+"""The families of verified problems, each with two routes: one makes the answer, one checks it from the text."""
 
 from __future__ import annotations
 

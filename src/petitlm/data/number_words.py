@@ -14,13 +14,49 @@ from petitlm.errors import UsageError
 LANGUAGES = ("en", "fr")
 LARGEST = 999
 
-_EN_SMALL = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-    "seventeen eighteen nineteen"
-).split()
-_EN_TENS = "? ? twenty thirty forty fifty sixty seventy eighty ninety".split()
-_FR_SMALL = "zéro un deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize".split()
-_FR_TENS = "? dix vingt trente quarante cinquante soixante".split()
+_EN_SMALL = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
+_EN_TENS = ["?", "?", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+_FR_SMALL = [
+    "zéro",
+    "un",
+    "deux",
+    "trois",
+    "quatre",
+    "cinq",
+    "six",
+    "sept",
+    "huit",
+    "neuf",
+    "dix",
+    "onze",
+    "douze",
+    "treize",
+    "quatorze",
+    "quinze",
+    "seize",
+]
+_FR_TENS = ["?", "dix", "vingt", "trente", "quarante", "cinquante", "soixante"]
 
 _EN_VALUE = {word: value for value, word in enumerate(_EN_SMALL)} | {
     word: 10 * tens for tens, word in enumerate(_EN_TENS) if tens >= 2
@@ -75,7 +111,7 @@ def _french(value: int) -> str:
 def read_number(text: str, language: str) -> int:
     """The value of digits or number words; case is ignored.
 
-    Raises: UsageError if the text is not a number from 0 to 999 in its accepted spelling (so `vingt et deux` is refused).
+    Raises: UsageError if the text is not a number from 0 to 999 in its usual spelling (`vingt et deux` is refused).
     """
     plain = text.strip().lower()
     if plain.isascii() and plain.isdigit():

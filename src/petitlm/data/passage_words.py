@@ -7,10 +7,36 @@ from typing import NamedTuple
 from petitlm.data.french import definite
 
 NOT_SAID = {"en": "The text does not say.", "fr": "Le texte ne le dit pas."}
-NAMES = (
-    "Lea Anna Emma Alice Nora Julie Sara Clara Marie Lucie Elsa Ines Rosa Zoe "
-    "Tom Paul Hugo Leo Adam Lucas Max Victor Simon Oscar Felix Martin Noah Louis"
-).split()
+NAMES = [
+    "Lea",
+    "Anna",
+    "Emma",
+    "Alice",
+    "Nora",
+    "Julie",
+    "Sara",
+    "Clara",
+    "Marie",
+    "Lucie",
+    "Elsa",
+    "Ines",
+    "Rosa",
+    "Zoe",
+    "Tom",
+    "Paul",
+    "Hugo",
+    "Leo",
+    "Adam",
+    "Lucas",
+    "Max",
+    "Victor",
+    "Simon",
+    "Oscar",
+    "Felix",
+    "Martin",
+    "Noah",
+    "Louis",
+]
 
 
 class Noun(NamedTuple):

@@ -21,7 +21,11 @@ LEVEL_WEIGHTS = (4, 4, 3, 2)
 
 
 class Event(NamedTuple):
-    """Something that happens: `is/go person place`, `take/drop person thing`, `give person thing person`, `lies thing place`."""
+    """Something that happens.
+
+    `is`, `go`: a person and a place. `take`, `drop`: a person and a thing. `give`: with the person it goes `to`.
+    `lies`: a thing and a place.
+    """
 
     verb: str
     who: str = ""
@@ -85,21 +89,16 @@ def draw(rng: Random, language: str, level: int, held_out: bool) -> Problem:
     """Make one passage with its question; with `held_out`, one of a structure that training never sees."""
     while True:
         events, world = _live(rng, 2 + level)
-        kinds = list(_ASK)
-        kind = rng.choice(kinds)
+        kind = rng.choice(_KINDS)
         asked = _ASK[kind](rng, language, world)
         if asked is None:
             continue
         question, answer, decider, subject = asked
-        pattern = _pattern(events)
-        structure = f"{kind}/{decider}/{pattern}"
+        structure = f"{kind}/{decider}/{_pattern(events)}"
         if is_held_out(structure) != held_out:
             continue
         told = _told(rng, language, events)
-        fillers = ",".join(
-            filler for e in events for filler in (e.who, e.thing.en if e.thing else "", e.place.en if e.place else "", e.to)
-        )
-        key = f"{FAMILY}:{structure}:{fillers}:{subject}"
+        key = f"{FAMILY}:{structure}:{','.join(map(_fillers, events))}:{subject}"
         question = f"{told} {question}"
         if language == "fr":
             question, answer = accented(question), accented(answer)
@@ -108,7 +107,7 @@ def draw(rng: Random, language: str, level: int, held_out: bool) -> Problem:
 
 def _live(rng: Random, n_events: int) -> tuple[list[Event], World]:
     """Draw events that make sense one after the other, and the world they leave."""
-    people = rng.sample(NAMES, rng.choice((2, 2, 3)))
+    people: list[str] = rng.sample(NAMES, rng.choice((2, 2, 3)))
     things = rng.sample(THINGS, 2)
     places = rng.sample(PLACES, 3)
     world = World()
@@ -121,9 +120,7 @@ def _live(rng: Random, n_events: int) -> tuple[list[Event], World]:
     return events, world
 
 
-def _next_event(
-    rng: Random, world: World, people: list[str], things: list[Noun], places: list[Noun]
-) -> Event | None:
+def _next_event(rng: Random, world: World, people: list[str], things: list[Noun], places: list[Noun]) -> Event | None:
     who = rng.choice(people)
     verb = rng.choice(("move", "move", "take", "drop", "give", "lies"))
     if verb == "move":
@@ -147,6 +144,10 @@ def _next_event(
     if who == holder or world.place_of.get(who) != world.place_of.get(holder):
         return None
     return Event("give", holder, thing, to=who)
+
+
+def _fillers(event: Event) -> str:
+    return "+".join((event.who, event.thing.en if event.thing else "", event.place.en if event.place else "", event.to))
 
 
 def _told(rng: Random, language: str, events: list[Event]) -> str:
@@ -271,3 +272,4 @@ _ASK: dict[str, Callable[[Random, str, World], _Asked]] = {
     "what-has": _ask_what_has,
     "yes-no": _ask_yes_no,
 }
+_KINDS = tuple(_ASK)

@@ -1,6 +1,6 @@
 """Questions over a given text: the second route. Reads the sentences and looks for the answer backwards from the end.
 
-The generator keeps a world up to date; this route keeps none: each fact is found by asking which sentence last settled it.
+The generator keeps a world up to date; this route keeps none: it asks of each fact which sentence last settled it.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def check(problem: Problem) -> str | None:
         events.append(event)
     for kind, pattern in _QUESTIONS[problem.language]:
         if found := pattern.fullmatch(asked.strip()):
-            wanted = _answer(kind, [group[:1].lower() + group[1:] for group in found.groups()], events, problem.language)
+            wanted = _answer(kind, [_lower_first(group) for group in found.groups()], events, problem.language)
             return None if problem.answer == wanted else f"the text gives {wanted!r}, not {problem.answer!r}"
     return f"cannot read the question {asked!r}"
 

@@ -118,5 +118,5 @@ def split_of_key(key: str) -> str:
 
 def record_id(text: str, origin: Origin) -> str:
     """Identity of a rendered text and the call that made it, so that equal texts from two calls stay apart."""
-    locator = f"{origin.generator}\0{origin.version}\0{origin.language}\0{origin.seed}\0{origin.split}\0{origin.index}\0"
-    return hashlib.blake2b((locator + text).encode(), digest_size=8).hexdigest()
+    locator = "\0".join(str(getattr(origin, name)) for name in Origin.__slots__)
+    return hashlib.blake2b(f"{locator}\0{text}".encode(), digest_size=8).hexdigest()

@@ -45,7 +45,13 @@ _SAY = {
     "en": {
         "greet": ("Hello.", "Hi!", "Hello!", "Hi there.", "Good morning.", "Good evening.", "Hey!"),
         "greet-name": ("Hello, I am {}.", "Hi, my name is {}.", "Good morning, I am {}.", "My name is {}.", "I am {}."),
-        "ability": ("What can you do?", "How can you help me?", "What do you know?", "What are you able to do?", "Help."),
+        "ability": (
+            "What can you do?",
+            "How can you help me?",
+            "What do you know?",
+            "What are your abilities?",
+            "Help.",
+        ),
         "identity": ("Who are you?", "What is your name?", "Are you a robot?", "What are you?", "Are you a person?"),
         "thanks": ("Thank you.", "Thanks!", "Thank you very much.", "Thanks a lot."),
         "bye": ("Goodbye.", "Bye!", "See you soon.", "See you tomorrow."),
@@ -53,8 +59,14 @@ _SAY = {
     "fr": {
         "greet": ("Bonjour.", "Salut !", "Bonjour !", "Bonsoir.", "Coucou !", "Salut."),
         "greet-name": ("Bonjour, je suis {}.", "Salut, je m'appelle {}.", "Bonsoir, je suis {}.", "Je m'appelle {}."),
-        "ability": ("Que sais-tu faire ?", "Comment peux-tu m'aider ?", "Que sais-tu ?", "Que peux-tu faire ?", "Aide-moi."),
-        "identity": ("Qui es-tu ?", "Comment t'appelles-tu ?", "Es-tu un robot ?", "Tu es qui ?", "Es-tu une personne ?"),
+        "ability": (
+            "Que sais-tu faire ?",
+            "Comment peux-tu m'aider ?",
+            "Que sais-tu ?",
+            "Que peux-tu faire ?",
+            "À l'aide.",
+        ),
+        "identity": ("Qui es-tu ?", "Comment t'appelles-tu ?", "Es-tu un robot ?", "Tu es qui ?", "Es-tu humain ?"),
         "thanks": ("Merci.", "Merci !", "Merci beaucoup.", "Merci bien."),
         "bye": ("Au revoir.", "Au revoir !", "À bientôt.", "À demain.", "Salut, à plus tard."),
     },
@@ -67,7 +79,8 @@ _OUTSIDE = {
     ),
     "fr": (
         "Qui est le président {de} ?", "Quelle est la capitale {de} ?", "Parle-moi {de}.", "Que penses-tu {de} ?",
-        "Quel est le prix {de} ?", "Qui a écrit l'histoire {de} ?", "Écris un poème au sujet {de}.", "Quelle est l'origine {de} ?",
+        "Quel est le prix {de} ?", "Qui a écrit l'histoire {de} ?", "Écris un poème au sujet {de}.",
+        "Quelle est l'origine {de} ?",
         "Quel temps fait-il près {de} ?", "Raconte-moi l'histoire {de}.", "Quelle est la taille {de} ?",
     ),
 }  # fmt: skip
@@ -87,7 +100,8 @@ _HELD_OUT = frozenset(
     {
         "greet/Good evening.", "ability/How can you help me?", "identity/What are you?", "thanks/Thanks a lot.",
         "greet/Bonsoir.", "ability/Que peux-tu faire ?", "identity/Tu es qui ?", "thanks/Merci bien.",
-        "unknown/Who wrote {}?", "unknown/Do you like {}?", "unknown/Que penses-tu {de} ?", "unknown/Quel est le prix {de} ?",
+        "unknown/Who wrote {}?", "unknown/Do you like {}?", "unknown/Que penses-tu {de} ?",
+        "unknown/Quel est le prix {de} ?",
     }
 )  # fmt: skip
 
@@ -97,15 +111,18 @@ def is_held_out(structure: str) -> bool:
     return structure in _HELD_OUT
 
 
+_INTENT_SHARES = ("greet", "greet-name", "ability", "identity", "thanks", "bye", "unknown", "unknown", "unknown")
+
+
 def draw(rng: Random, language: str, level: int, held_out: bool) -> Problem:
     """Make one remark with its reply; with `held_out`, in a wording that training never sees."""
     while True:
-        intent = rng.choice(("greet", "greet-name", "ability", "identity", "thanks", "bye", "unknown", "unknown", "unknown"))
+        intent = rng.choice(_INTENT_SHARES)
         wording = rng.choice(_OUTSIDE[language] if intent == "unknown" else _SAY[language][intent])
         structure = f"{intent}/{wording}"
         if is_held_out(structure) == held_out:
             break
-    filler = rng.choice(NAMES) if intent == "greet-name" else rng.choice(_TOPICS[language]) if intent == "unknown" else ""
+    filler = rng.choice({"greet-name": NAMES, "unknown": _TOPICS[language]}.get(intent, ("",)))
     question = wording.format(filler, de=elide("de", filler))
     answer = REPLIES[language][intent].format(filler)
     if language == "fr":
@@ -114,17 +131,26 @@ def draw(rng: Random, language: str, level: int, held_out: bool) -> Problem:
     return Problem(FAMILY, language, level, structure, key, question, answer)
 
 
-_INTENT_WORDS = (
-    ("unknown", r"president|président|capital|weather|temps fait|tell me|parle-moi|where is|wrote|poe?m|poème|think|penses|"
-                r"when did|how far|translate|do you like|prix|écrit|histoire|origine|taille"),
-    ("greet-name", r"\b(?:i am|my name is|je suis|je m'appelle) (\w+)"),
-    ("ability", r"can you|you know|able|\bhelp\b|sais-tu|peux-tu|aide"),
-    ("identity", r"who are|what is your name|are you|what are you|qui es-tu|t'appelles|es-tu un|es qui"),
-    ("thanks", r"thank|merci"),
-    ("bye", r"bye|see you|au revoir|à bientôt|à demain|à plus"),
-    ("greet", r"hello|hi\b|good|hey|bonjour|salut|bonsoir|coucou"),
-)  # fmt: skip
-_INTENTS = tuple((intent, re.compile(pattern)) for intent, pattern in _INTENT_WORDS)
+# Key words of each intent, the first that fits counts; a group catches the name to greet.
+_INTENTS = tuple(
+    (intent, re.compile(pattern))
+    for intent, pattern in (
+        (
+            "unknown",
+            r"president|président|capital|weather|temps fait|tell me|parle-moi|where is|wrote|poem|poème|think|penses|"
+            r"when did|how far|translate|do you like|prix|écrit|histoire|origine|taille",
+        ),
+        ("greet-name", r"\b(?:i am|my name is|je suis|je m'appelle) (\w+)"),
+        ("ability", r"can you|you know|abilities|\bhelp\b|sais-tu|peux-tu|aide"),
+        (
+            "identity",
+            r"who are|what is your name|are you|what are you|qui es-tu|t'appelles|es-tu un|es-tu humain|es qui",
+        ),
+        ("thanks", r"thank|merci"),
+        ("bye", r"bye|see you|au revoir|à bientôt|à demain|à plus"),
+        ("greet", r"hello|hi\b|good|hey|bonjour|salut|bonsoir|coucou"),
+    )
+)
 
 
 def check(problem: Problem) -> str | None:
