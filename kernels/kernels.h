@@ -1,0 +1,55 @@
+// The table of kernels that one instruction set provides. Letters: N tokens, D width, H query heads,
+// G kv heads, K head features, S cached positions, P rotary pairs, V rows of a matrix, C its columns.
+#pragma once
+#include "formats.h"
+#include "pool.h"
+
+namespace petit {
+
+// Where keys and values of one layer lie: [slot][kv head] of
+//   keys    [S/16][K][16 positions]   so that a vector is one feature of 16 positions
+//   values  [S][K rounded up to 16]   so that a vector is 16 features of one position
+// in fp16 or fp32. S is a multiple of 16.
+struct Cache {
+  int half;  // 1: fp16, 0: fp32
+  int64_t slots, kv_heads, length, d_head;
+  uint8_t *keys, *values;
+  int64_t key_bytes() const { return length * d_head * (half ? 2 : 4); }
+  int64_t value_bytes() const { return length * round_up(d_head, 16) * (half ? 2 : 4); }
+};
+
+// A flattened batch: token i sits in `slots[i]` at `positions[i]` and sees positions 0..positions[i].
+struct Tokens {
+  int64_t n;
+  const int32_t *positions, *slots;
+};
+
+struct Kernels {
+  const char* name;
+  // y[n, r] = sum_c W[r, c] x[n, c] + bias[r]
+  void (*matmul)(Pool&, const Matrix&, const float* x, int64_t n, const float* bias, float* y);
+  // y[i] = W[ids[i]]
+  void (*embed)(Pool&, const Matrix&, const int32_t* ids, int64_t n, float* y);
+  void (*layer_norm)(Pool&, const float* x, int64_t n, int64_t d, const float* w, const float* b, float eps, float* y);
+  void (*rms_norm)(Pool&, const float* x, int64_t n, int64_t d, const float* w, float eps, float* y);
+  void (*activate)(Pool&, int kind, const float* x, int64_t n, float* y);
+  void (*rotate)(Pool&, const float* x, int64_t n, int64_t heads, int64_t k, const float* cos, const float* sin,
+                 const int32_t* positions, int64_t p, float* y);
+  void (*store)(Pool&, const Cache&, const Tokens&, const float* k, const float* v);
+  // z = softmax(q keys^T * scale) values; the three others are its parts, for those who look inside
+  void (*attend)(Pool&, const Cache&, const Tokens&, const float* q, int64_t heads, float scale, float* z);
+  void (*scores)(Pool&, const Cache&, const Tokens&, const float* q, int64_t heads, float scale, int64_t s, float* out);
+  void (*softmax)(Pool&, const Tokens&, int64_t heads, int64_t s, const float* scores, float* out);
+  void (*mix)(Pool&, const Cache&, const Tokens&, const float* pattern, int64_t heads, int64_t s, float* z);
+  // Packing: quantize rows of float weights into a format; sums of squared weights and errors per call
+  void (*pack)(Pool&, const float* w, int64_t rows, int64_t columns, int format, uint8_t* out, double* squares);
+};
+
+extern const Kernels kernels_plain;
+extern const Kernels kernels_avx2;
+extern const Kernels kernels_avx512;
+
+// The best table this processor can run, or the named one; nullptr if it cannot be had here.
+const Kernels* choose(const char* name);
+
+}  // namespace petit

@@ -1,0 +1,241 @@
+"""Answers: tokens chosen one after another, given out as text while they are made.
+
+A session is anything with `step` and `copy` as in `petitlm.engine.runner.EngineSession`, so the same
+code answers on the engine and on torch layers.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from petitlm.decoder import Tap
+from petitlm.engine.kernels import Floats, Ints
+from petitlm.engine.runner import CHUNK, as_ints
+from petitlm.engine.sampling import Choice, Sampler, Sampling
+from petitlm.errors import ContextError, UsageError
+from petitlm.prompts import StopMatcher
+from petitlm.tokenizer import Tokenizer
+
+MAX_SAMPLES = 64
+DEFAULT_MAX_TOKENS = 256
+Finish = Literal["eos", "stop", "length"]
+
+
+class Session(Protocol):
+    """Sequences in slots; see `petitlm.engine.runner.EngineSession`."""
+
+    def step(self, ids: Ints, positions: Ints, slots: Ints, wanted: Ints | None = None, tap: Tap = ...) -> Floats: ...
+
+    def copy(self, source: int, target: int, length: int) -> None: ...
+
+
+class Piece(str):
+    """Some text of an answer: whole characters, never the beginning of a stop text."""
+
+    index: int
+    """Which of the n answers it belongs to."""
+    ids: tuple[int, ...]
+    """The tokens chosen since the answer's last piece."""
+    logprobs: tuple[Choice, ...]
+    """The same with their log-probabilities, if asked for."""
+
+    def __new__(cls, text: str, index: int, choices: Sequence[Choice], logprobs: bool) -> Piece:
+        piece = super().__new__(cls, text)
+        piece.index, piece.ids = index, tuple(c.id for c in choices)
+        piece.logprobs = tuple(choices) if logprobs else ()
+        return piece
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One finished answer."""
+
+    text: str
+    ids: tuple[int, ...]
+    """Every token that was chosen, an end token and a stop text's tokens included."""
+    finish: Finish
+    """`eos`: the end token; `stop`: a stop text; `length`: max_tokens were made."""
+    logprobs: tuple[Choice, ...] = ()
+    """One for each id, if asked for."""
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What a request gave: n answers and how long they took."""
+
+    choices: tuple[Answer, ...]
+    n_prompt: int
+    """Tokens of the prompt."""
+    prefill_s: float
+    """Seconds to run the prompt."""
+    decode_s: float
+    """Seconds to make all tokens after that."""
+
+    @property
+    def text(self) -> str:
+        """Text of the first answer."""
+        return self.choices[0].text
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        return self.choices[0].ids
+
+    @property
+    def finish(self) -> Finish:
+        return self.choices[0].finish
+
+    @property
+    def logprobs(self) -> tuple[Choice, ...]:
+        return self.choices[0].logprobs
+
+    @property
+    def n_generated(self) -> int:
+        """Tokens of all answers."""
+        return sum(len(choice.ids) for choice in self.choices)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to answer, and how."""
+
+    prompt: list[int]
+    sampling: Sampling
+    max_tokens: int
+    stops: tuple[str, ...] = ()
+    n: int = 1
+    logprobs: int | None = None
+    """Likeliest alternatives to report for each token; 0 reports the chosen one alone, None nothing."""
+
+
+def make_request(prompt: list[int], n_ctx: int, sampling: Sampling, max_tokens: int | None = None,
+                 stops: Sequence[str] = (), n: int = 1, logprobs: int | None = None) -> Request:
+    """Check a request against the context and return it; max_tokens None means 256, or what fits.
+
+    Raises: ContextError with both numbers if prompt and answer do not fit; UsageError.
+    """
+    if not prompt:
+        raise UsageError("the prompt is empty; give at least one token to go on from")
+    if not 1 <= n <= MAX_SAMPLES:
+        raise UsageError(f"n={n} answers are not possible; give a number from 1 to {MAX_SAMPLES}")
+    room = n_ctx - len(prompt)
+    if room < 1:
+        raise ContextError(f"the prompt has {len(prompt)} tokens and the context {n_ctx}, of which at least one is "
+                           f"needed for the answer; shorten the prompt by {1 - room} tokens or more")
+    if max_tokens is None:
+        max_tokens = min(DEFAULT_MAX_TOKENS, room)
+    if max_tokens < 1:
+        raise UsageError(f"max_tokens={max_tokens} is not possible; give at least 1")
+    if max_tokens > room:
+        raise ContextError(f"a prompt of {len(prompt)} tokens and max_tokens={max_tokens} do not fit in the context of "
+                           f"{n_ctx}; ask for at most {room} tokens or shorten the prompt")
+    if isinstance(stops, str):
+        stops = (stops,)
+    return Request(list(prompt), sampling, max_tokens, tuple(stops), n, logprobs)
+
+
+class Progress:
+    """One answer while it is being made."""
+
+    def __init__(self, request: Request, index: int, tokenizer: Tokenizer, forbidden: NDArray[np.bool_]) -> None:
+        self.index, self.request, self._eos = index, request, tokenizer.eos_id
+        self.sampler = Sampler(request.sampling, forbidden, request.prompt, index, request.logprobs)
+        self.choices: list[Choice] = []
+        self.finish: Finish | None = None
+        self._text, self._told = "", 0
+        self._decoding, self._stops = tokenizer.stream(), StopMatcher(request.stops)
+
+    def accept(self, logits: Floats) -> Piece | None:
+        """Choose the next token; return the text that is certain now, if any."""
+        choice = self.sampler.choose(logits)
+        self.choices.append(choice)
+        if choice.id == self._eos:
+            return self._end("eos", self._stops.push(self._decoding.flush())[0] + self._stops.flush())
+        text, stopped = self._stops.push(self._decoding.push(choice.id))
+        if stopped:
+            return self._end("stop", text)
+        if len(self.choices) == self.request.max_tokens:
+            last, stopped = self._stops.push(self._decoding.flush())
+            return self._end("stop" if stopped else "length", text + last + self._stops.flush())
+        return self._tell(text) if text else None
+
+    def answer(self) -> Answer:
+        """Return the finished answer."""
+        assert self.finish is not None
+        return Answer(self._text, tuple(c.id for c in self.choices), self.finish,
+                      tuple(self.choices) if self.request.logprobs is not None else ())
+
+    def _end(self, finish: Finish, text: str) -> Piece:
+        self.finish = finish
+        return self._tell(text)
+
+    def _tell(self, text: str) -> Piece:
+        new, self._told = self.choices[self._told :], len(self.choices)
+        self._text += text
+        return Piece(text, self.index, new, self.request.logprobs is not None)
+
+
+class Stream:
+    """An answer as an iterator of pieces; `result` holds the whole once it is exhausted."""
+
+    def __init__(self, session: Session, request: Request, tokenizer: Tokenizer, forbidden: NDArray[np.bool_]) -> None:
+        self._session, self._request = session, request
+        self._sequences = [Progress(request, i, tokenizer, forbidden) for i in range(request.n)]
+        self._result: Generation | None = None
+        self._pieces = self._run()
+
+    def __iter__(self) -> Iterator[Piece]:
+        return self
+
+    def __next__(self) -> Piece:
+        return next(self._pieces)
+
+    @property
+    def result(self) -> Generation:
+        """The whole of what was generated.
+
+        Raises: UsageError while pieces are still to come.
+        """
+        if self._result is None:
+            raise UsageError("the answer is not finished; take all its pieces before its result")
+        return self._result
+
+    def _run(self) -> Iterator[Piece]:
+        request, session, start = self._request, self._session, time.perf_counter()
+        logits = prefill(session, request.prompt)
+        for i in range(1, request.n):  # one run of the prompt serves all answers
+            session.copy(0, i, len(request.prompt))
+        ready = time.perf_counter()
+        running = list(self._sequences)
+        rows = [logits] * len(running)
+        while running:
+            yield from (p for p in [s.accept(row) for s, row in zip(running, rows, strict=True)] if p is not None)
+            running = [s for s in running if s.finish is None]
+            if running:
+                rows = list(self._decode(running))
+        end = time.perf_counter()
+        answers = tuple(s.answer() for s in self._sequences)
+        self._result = Generation(answers, len(request.prompt), ready - start, end - ready)
+
+    def _decode(self, running: list[Progress]) -> Floats:
+        positions = [len(self._request.prompt) + len(s.choices) - 1 for s in running]
+        return self._session.step(as_ints([s.choices[-1].id for s in running]), as_ints(positions),
+                                  as_ints([s.index for s in running]))
+
+
+def prefill(session: Session, ids: Sequence[int], slot: int = 0, start: int = 0) -> Floats:
+    """Run a prompt in chunks, from position `start` on; return the logits (V,) after its last token."""
+    logits: Floats | None = None
+    for begin in range(0, len(ids), CHUNK):
+        chunk = as_ints(ids[begin : begin + CHUNK])
+        positions = as_ints(range(start + begin, start + begin + len(chunk)))
+        last = begin + len(chunk) == len(ids)
+        wanted = as_ints([len(chunk) - 1] if last else [])
+        logits = session.step(chunk, positions, np.full(len(chunk), slot, np.int32), wanted)
+    assert logits is not None
+    return logits[0]

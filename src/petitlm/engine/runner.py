@@ -1,0 +1,60 @@
+"""A model on the engine: packed weights, kernels, and sessions that each hold a cache."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from petitlm.config import ModelConfig
+from petitlm.decoder import NO_TAP, Tap, forward
+from petitlm.engine.cache import Cache, cache_bytes
+from petitlm.engine.kernels import Floats, Ints, Kernels
+from petitlm.engine.layers import Batch, EngineLayers, Weights
+from petitlm.sizes import check_fits
+
+CHUNK = 256
+"""Prompt tokens in one forward pass: enough to keep the kernels busy, few enough to stay in the cache."""
+
+
+class EngineRunner:
+    """Runs one model's weights; sessions made from it share them.
+
+    `half` keeps keys and values in fp16; the sums over them are float32 either way.
+    """
+
+    def __init__(self, config: ModelConfig, weights: Weights, kernels: Kernels, half: bool) -> None:
+        self.config, self.kernels, self.half = config, kernels, half
+        self.layers = EngineLayers(config, weights, kernels)
+
+    def session(self, slots: int, length: int) -> EngineSession:
+        """Return a session with room for `slots` sequences of `length` tokens.
+
+        Raises: DoesNotFitError, before any of it is taken.
+        """
+        needed = cache_bytes(self.config, slots, length, self.half)
+        fewer = [(f"{n} tokens", cache_bytes(self.config, slots, n, self.half)) for n in (length // 2, length // 4) if n]
+        check_fits(needed, f"the key and value cache of {slots} sequences of {length} tokens", fewer)
+        return EngineSession(self, Cache(self.config, slots, length, self.half))
+
+
+class EngineSession:
+    """The sequences of one caller. Positions say what is valid: nothing ever has to be cleared."""
+
+    def __init__(self, runner: EngineRunner, cache: Cache) -> None:
+        self.runner, self.cache = runner, cache
+
+    def step(self, ids: Ints, positions: Ints, slots: Ints, wanted: Ints | None = None, tap: Tap = NO_TAP) -> Floats:
+        """Run N tokens, any mix of sequences; return the logits (M, V) of the `wanted` ones, or of all.
+
+        A token sees the positions up to its own that its slot was ever given: earlier calls', and this one's.
+        """
+        batch = Batch(ids, positions, slots, wanted, self.cache)
+        return forward(self.runner.config, self.runner.layers, batch, tap)
+
+    def copy(self, source: int, target: int, length: int) -> None:
+        """Give slot `target` the first `length` positions of slot `source`."""
+        self.cache.copy(source, target, length)
+
+
+def as_ints(values: object) -> Ints:
+    """Return a contiguous int32 array."""
+    return np.ascontiguousarray(values, dtype=np.int32)
