@@ -88,8 +88,13 @@ class SafetensorsFile:
     def view(self, name: str) -> np.ndarray:
         """Return the tensor's bytes in the file as an array: no copy, read-only."""
         spec = self._spec(name)
-        flat = np.frombuffer(self._map, DTYPES[spec.dtype], math.prod(spec.shape), self._data_start + self._begins[name])
-        return flat.reshape(spec.shape)
+        at = self._data_start + self._begins[name]
+        return np.frombuffer(self._map, DTYPES[spec.dtype], math.prod(spec.shape), at).reshape(spec.shape)
+
+    def release(self) -> None:
+        """Let the pages read so far leave this process's memory; they are read again when needed."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self._map.madvise(mmap.MADV_DONTNEED)
 
     def _spec(self, name: str) -> TensorSpec:
         if name not in self._specs:
@@ -155,7 +160,8 @@ def write_safetensors(path: Path | str, tensors: Sequence[TensorSpec], data: Cal
     write_file(path, _chunks(tensors, data, metadata or {}))
 
 
-def _chunks(tensors: Sequence[TensorSpec], data: Callable[[str], Content], metadata: dict[str, str]) -> Iterator[bytes | memoryview]:
+def _chunks(tensors: Sequence[TensorSpec], data: Callable[[str], Content],
+            metadata: dict[str, str]) -> Iterator[bytes | memoryview]:
     header: dict[str, Any] = {"__metadata__": metadata} if metadata else {}
     end = 0
     for spec in tensors:
@@ -175,6 +181,23 @@ def _chunks(tensors: Sequence[TensorSpec], data: Callable[[str], Content], metad
             raise ShapeError(f"tensor {spec.name!r} needs {spec.n_bytes:,} bytes for {spec.dtype} {spec.shape} and "
                              f"was given {chunk.nbytes:,}")
         yield chunk
+
+
+def as_float32(values: np.ndarray, dtype: str) -> np.ndarray:
+    """Return a contiguous float32 copy of values as a file has them in F32, F16 or BF16."""
+    if dtype == "BF16":  # the upper half of a float32
+        return (np.ascontiguousarray(values).astype(np.uint32) << 16).view(np.float32)
+    return np.array(values, dtype=np.float32, order="C")
+
+
+def from_float32(values: np.ndarray, dtype: str) -> np.ndarray:
+    """Return float32 values as a file has them in F32, F16 or BF16, rounded to nearest even."""
+    if dtype != "BF16":
+        return values.astype(DTYPES[dtype])
+    bits = np.ascontiguousarray(values).view(np.uint32)
+    rounded = (bits.astype(np.uint64) + 0x7FFF + ((bits >> 16) & 1)) >> 16
+    quiet_nan = (bits >> 16) | 0x40  # rounding must not carry a NaN over into infinity
+    return np.where(np.isnan(values), quiet_nan, rounded).astype(np.uint16)
 
 
 def _are_sizes(values: Any) -> bool:
