@@ -37,6 +37,11 @@ class PromptShape:
     stops: tuple[str, ...]
     """Texts that end an answer, besides the model's own end token."""
 
+    @property
+    def has_turns(self) -> bool:
+        """Whether a prompt is laid out in turns; otherwise the model continues the text itself."""
+        return bool(self.user_marker)
+
     def render(self, text: str, system: str | None = None) -> str:
         """Return the prompt for one request."""
         turns = [("system", system)] if system else []
