@@ -61,11 +61,11 @@ test-all: $(DEV)
 check: $(DEV)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/pyright
-	$(PY) docs/doc_examples.py --check
+	$(PY) docs/doc_checks.py
 
 docs: $(DEV)
 	$(PY) docs/doc_examples.py --update
-	$(PY) docs/doc_examples.py --check
+	$(PY) docs/doc_checks.py
 
 bench: $(DEV)
 	$(PY) bench/start.py

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import unicodedata
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
 from petitlm.cli.output import note
@@ -31,25 +32,42 @@ def longest_answer(model: Model, n_prompt: int, wanted: int | None) -> int:
     return wanted or max(1, min(DEFAULT_MAX_TOKENS, model.config.n_ctx - n_prompt))
 
 
-def stream_answer(model: Model, prompt: str, out: TextIO, **options: Any) -> Generation:
+@dataclass
+class Display:
+    """Shows an answer on `out` as it is made."""
+
+    out: TextIO
+    trim: bool
+    """Leave out the space that an answer in turns begins with (`Output: yes`); other shapes are shown to the letter."""
+
+    def write(self, piece: str) -> None:
+        """Show one piece at once."""
+        if self.trim:
+            piece = piece.lstrip()
+            self.trim = not piece
+        self.out.write(printable(piece, self.out))
+        self.out.flush()
+
+
+def stream_answer(model: Model, prompt: str, out: TextIO, trim: bool, **options: Any) -> Generation:
     """Write the answer to `out` as it is made, and return it.
 
     With several answers (`n`), the first streams and the others follow it, each under its number.
     """
     stream = model.stream(prompt, **options)
-    several = options.get("n", 1) > 1
+    several, display = options.get("n", 1) > 1, Display(out, trim)
     if several:
         out.write("[1] ")
     for piece in stream:
-        if getattr(piece, "index", 0) == 0:
-            out.write(printable(piece, out))
-            out.flush()
+        if piece.index == 0:
+            display.write(piece)
     out.write("\n")
-    result = stream.result
-    for i, choice in enumerate(result.choices[1:] if several else (), start=2):
-        out.write(f"[{i}] {printable(choice.text, out)}\n")
+    for i, choice in enumerate(stream.result.choices[1:], start=2):
+        out.write(f"[{i}] ")
+        Display(out, trim).write(choice.text)
+        out.write("\n")
     out.flush()
-    return result
+    return stream.result
 
 
 def printable(text: str, out: TextIO) -> str:

@@ -9,7 +9,7 @@ import click
 from petitlm import sizes
 from petitlm.cli import answer
 from petitlm.cli.options import json_option, model_options
-from petitlm.cli.output import note, print_json
+from petitlm.cli.output import note, print_columns, print_json
 
 if TYPE_CHECKING:
     from petitlm.evals.speed import SpeedReport
@@ -60,12 +60,11 @@ def command(model: str | None, bits: int | None, threads: int | None, prefill: i
         loaded, prefill=prefill or min(512, config.n_ctx // 2), contexts=contexts or (min(128, config.n_ctx // 4),),
         n_tokens=n_tokens or min(64, config.n_ctx // 4), repetitions=reps,
         bandwidth=lambda: kernels.read_bandwidth(loaded.threads, BANDWIDTH_SECONDS), conditions=facts, start_s=start_s,
-        say=lambda _: None if as_json else lambda text: note(f"measuring {text} ..."))
+        say=lambda text: None if as_json else note(f"measuring {text} ..."))
     if as_json:
         print_json(report)
     else:
-        for name, text in lines(report):
-            click.echo(f"{name:<24} {text}")
+        print_columns(lines(report))
 
 
 def lines(report: SpeedReport) -> list[tuple[str, str]]:

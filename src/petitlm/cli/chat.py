@@ -113,8 +113,7 @@ class Chat:
         options = {name: self.settings[name] for name in SAMPLING} | {
             "stop": (*shape.stops, *self.settings["stop"]),
             "max_tokens": answer.longest_answer(self.model, n_prompt, self.settings["max_tokens"])}
-        said = self._say_json if self.as_json else self._say
-        reply = said(prompt, options)
+        reply = self._say_json(prompt, options) if self.as_json else self._say(prompt, options, shape.has_turns)
         self.conversation.add(text, reply.strip())
 
     def _fit(self, shape: PromptShape, text: str) -> tuple[str, int]:
@@ -133,14 +132,13 @@ class Chat:
         self.left_out = left_out
         return prompt, count(prompt)
 
-    def _say(self, prompt: str, options: dict[str, Any]) -> str:
-        parts: list[str] = []
+    def _say(self, prompt: str, options: dict[str, Any], trim: bool) -> str:
+        parts, display = list[str](), answer.Display(sys.stdout, trim)
         stream = self.model.stream(prompt, **options)
         try:
             for piece in stream:
                 parts.append(piece)
-                sys.stdout.write(answer.printable(piece, sys.stdout))
-                sys.stdout.flush()
+                display.write(piece)
         except KeyboardInterrupt:
             if not parts:
                 raise  # nothing was said: the turn is as if it had not been

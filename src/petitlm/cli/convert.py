@@ -36,7 +36,8 @@ def command(source: str, folder: str, layout: str, dtype: str, as_json: bool) ->
             report(done, len(names), name)
             return checkpoint.read(name)
 
-        save_hf(Path(folder), checkpoint.config, read, checkpoint.tokenizer(), dtype=dtype, card=checkpoint.card)
+        save_hf(Path(folder), checkpoint.config, read, checkpoint.tokenizer(), dtype=dtype, card=checkpoint.card,
+                extra={"petit": {"prompt": checkpoint.prompt}})
     seconds = time.perf_counter() - start
     if as_json:
         print_json({"source": source, "folder": folder, "layout": layout, "dtype": dtype, "seconds": seconds})

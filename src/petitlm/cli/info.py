@@ -11,10 +11,13 @@ import click
 
 from petitlm import sizes
 from petitlm.cli.options import json_option
-from petitlm.cli.output import print_json, si_text
+from petitlm.cli.output import print_columns, print_json, si_text
 from petitlm.config import ModelConfig
 from petitlm.errors import NotFoundError
-from petitlm.families import PRESETS
+from petitlm.families import PRESETS, published
+
+
+FORMATS = {32: "32 bits (fp32)", 16: "16 bits (fp16)", 8: "8 bits", 4: "4 bits"}
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def describe(subject: Subject, available: int) -> dict[str, Any]:
     per_token = sizes.kv_bytes_per_token(config)
     cache = per_token * config.n_ctx
     formats = []
-    for bits in (32, 16, 8, 4):
+    for bits in FORMATS:
         weights = sizes.weight_bytes(config, bits)
         left = available - weights
         formats.append({"bits": bits, "weight_bytes": weights, "with_full_context_bytes": weights + cache,
@@ -88,31 +91,22 @@ def describe(subject: Subject, available: int) -> dict[str, Any]:
             "prompt": subject.prompt, "tokenizer_ids": subject.n_ids, "kv_bytes_per_token": per_token,
             "flop_per_token": {"at_context_1": sizes.flop_per_token(config, 1),
                                "at_full_context": sizes.flop_per_token(config, config.n_ctx)},
-            "available_bytes": available, "formats": formats, "card": subject.card}
+            "available_bytes": available, "formats": formats, "card": subject.card,
+            "published": published(subject.name) if subject.path is None else {}}
 
 
 def _print(subject: Subject, figures: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    config, console = subject.config, Console(highlight=False, soft_wrap=True)
     kind = "a published shape, without weights" if subject.path is None else str(subject.path)
-    console.print(f"[bold]{subject.name}[/bold]  {kind}\n", style=None)
-    rows = Table.grid(padding=(0, 2))
-    for name, text in _facts(subject, figures):
-        rows.add_row(name, text)
-    console.print(rows)
-    table = Table("format", box=None, padding=(0, 2), pad_edge=False)
-    for title in ("weights", f"with {config.n_ctx:,} tokens of context", "on this machine"):
-        table.add_column(title, justify="right")
-    for row in figures["formats"]:
-        table.add_row(f"{row['bits']} bits", sizes.size_text(row["weight_bytes"]),
-                      sizes.size_text(row["with_full_context_bytes"]), _verdict(row))
-    console.print(table)
-    console.print(f"\nThis machine has {sizes.size_text(figures['available_bytes'])} of memory available. "
-                  "Sizes are computed from the shape.")
+    click.echo(f"{subject.name}: {kind}\n")
+    print_columns(_facts(subject, figures))
+    rows = [(FORMATS[row["bits"]], sizes.size_text(row["weight_bytes"]),
+             sizes.size_text(row["with_full_context_bytes"]), _verdict(row)) for row in figures["formats"]]
+    click.echo()
+    print_columns([("memory", "weights", "and full context", "on this machine"), *rows])
+    click.echo(f"\n{sizes.size_text(figures['available_bytes'])} of memory are available here. Figures are computed from "
+               "the shape" + ("; those called published have a source (--json)." if figures["published"] else "."))
     if subject.card:
-        console.print(f"\n{_first_paragraph(subject.card)}\n(--card prints the whole card)", markup=False)
+        click.echo(f"\n{_first_paragraph(subject.card)}\n(--card prints the whole card)")
 
 
 def _facts(subject: Subject, figures: dict[str, Any]) -> list[tuple[str, str]]:
@@ -130,7 +124,13 @@ def _facts(subject: Subject, figures: dict[str, Any]) -> list[tuple[str, str]]:
         ("work", f"{si_text(flop['at_context_1'])}FLOP a token, "
                  f"{si_text(flop['at_full_context'])}FLOP at full context"),
     ]
-    return [*facts, ("prompt shape", subject.prompt)] if subject.prompt else facts
+    if subject.prompt:
+        facts.append(("prompt shape", subject.prompt))
+    if tokens := figures["published"].get("training", {}).get("tokens", {}).get("value"):
+        facts.append(("trained on", f"{si_text(tokens)} tokens (published)".replace("G", "B")))
+    if licence := figures["published"].get("licence", {}).get("value"):
+        facts.append(("licence", f"{licence} (published)"))
+    return facts
 
 
 def _verdict(row: dict[str, Any]) -> str:

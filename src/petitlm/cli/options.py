@@ -36,7 +36,7 @@ class Setting:
         try:
             return self.type.convert(text, None, None)
         except click.BadParameter as error:
-            raise UsageError(f"{self.name}: {error.format_message().rstrip('.')}") from None
+            raise UsageError(f"{self.name}: {error.message.rstrip('.')}") from None
 
 
 SAMPLING = {setting.name: setting for setting in (

@@ -8,7 +8,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,14 @@ def plain(value: Any) -> Any:
 def note(text: str) -> None:
     """Say something about the result, in grey where colours are shown."""
     click.secho(text, err=True, dim=True)
+
+
+def print_columns(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows of equal length in columns: the first and last flush left, numbers between them flush right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        middle = [cell.rjust(width) for cell, width in zip(row[1:-1], widths[1:-1], strict=True)]
+        click.echo("  ".join([row[0].ljust(widths[0]), *middle, row[-1]]).rstrip())
 
 
 def si_text(n: float) -> str:

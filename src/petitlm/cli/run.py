@@ -63,7 +63,7 @@ def command(prompt: str | None, model: str | None, bits: int | None, threads: in
         result = loaded.generate(rendered, **options)
         print_json(describe(loaded, layout.name, text, rendered, result))
         return
-    result = answer.stream_answer(loaded, rendered, sys.stdout, **options)
+    result = answer.stream_answer(loaded, rendered, sys.stdout, layout.has_turns, **options)
     if logprobs is not None:
         _print_logprobs(loaded, result)
     answer.say_summary(result, max_tokens)

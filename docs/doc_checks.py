@@ -1,0 +1,97 @@
+"""What the docs promise: links that lead somewhere, a page for each noun and command, every option and name."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from doc_examples import ROOT, documents
+
+from petitlm.cli import VERBS, petit
+
+NOUNS = ("model", "tokenizer", "checkpoint", "engine", "record", "run", "trace", "report")
+MAX_README_LINES = 120
+
+
+def problems() -> Iterator[str]:
+    """Yield one sentence for each thing that is wrong."""
+    for file in [*documents(), ROOT / "CHANGELOG.md", ROOT / "SECURITY.md"]:
+        yield from broken_links(file)
+    for noun in NOUNS:
+        if not (ROOT / "docs" / f"{noun}.md").is_file():
+            yield f"docs/{noun}.md is missing: each noun has a page"
+    for verb in VERBS:
+        yield from undocumented_options(verb)
+    yield from undocumented_names()
+    yield from twins()
+
+
+def broken_links(file: Path) -> Iterator[str]:
+    """Yield each relative link of `file` that leads nowhere; what other hosts hold is theirs."""
+    text = re.sub(r"^```.*?^```$", "", file.read_text("utf-8"), flags=re.M | re.S)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        path, _, anchor = target.partition("#")
+        if "://" in path or path.startswith("mailto:"):
+            continue
+        place = (file.parent / path).resolve() if path else file
+        if not place.exists():
+            yield f"{file.relative_to(ROOT)}: link to {target}, which is not there"
+        elif anchor and anchor not in anchors(place.read_text("utf-8")):
+            yield f"{file.relative_to(ROOT)}: link to {target}, whose heading is not there"
+
+
+def anchors(text: str) -> set[str]:
+    """Return the anchors of a Markdown text's headings, as code hosts make them."""
+    headings = re.findall(r"^#+ +(.*)$", text, flags=re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def undocumented_options(verb: str) -> Iterator[str]:
+    """Yield each option of a command that its page does not name."""
+    page = ROOT / "docs" / "commands" / f"{verb}.md"
+    if not page.is_file():
+        yield f"docs/commands/{verb}.md is missing: each command has a page"
+        return
+    command, text = petit.get_command(click.Context(petit), verb), page.read_text("utf-8")
+    assert command is not None
+    for parameter in command.params:
+        name = max(parameter.opts, key=len) if isinstance(parameter, click.Option) else (parameter.name or "").upper()
+        if name not in text:
+            yield f"docs/commands/{verb}.md does not name {name}"
+
+
+def undocumented_names() -> Iterator[str]:
+    """Yield each public name of `petitlm` that no page names."""
+    source = ast.parse((ROOT / "src/petitlm/__init__.py").read_text("utf-8"))
+    listed = [node.value for node in source.body if isinstance(node, ast.Assign)
+              and any(isinstance(target, ast.Name) and target.id == "__all__" for target in node.targets)]
+    pages = "\n".join(file.read_text("utf-8") for file in documents())
+    for name in [str(name) for value in listed for name in ast.literal_eval(value)]:
+        if not re.search(rf"\bpetitlm\.{re.escape(name)}\b", pages):
+            yield f"petitlm.{name} is public, and no page of the docs names it"
+
+
+def twins() -> Iterator[str]:
+    """Yield what tells README.md and its French twin apart, and a length beyond what one reads at once."""
+    shapes = {}
+    for name in ("README.md", "LISEZMOI.md"):
+        text = (ROOT / name).read_text("utf-8")
+        if (n := len(text.splitlines())) > MAX_README_LINES:
+            yield f"{name} has {n} lines, and {MAX_README_LINES} are the most that a newcomer reads"
+        shapes[name] = (len(re.findall(r"^#+ ", text, re.M)), text.count("```"))
+    if len(set(shapes.values())) > 1:
+        yield f"README.md and LISEZMOI.md differ in (headings, fences): {shapes}"
+
+
+def main() -> int:
+    found = list(problems())
+    print("\n".join(found) or "docs: every link, command, option and public name is there")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

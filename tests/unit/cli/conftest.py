@@ -1,0 +1,85 @@
+"""A model that says what the test wants, so that commands are tested without weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from petitlm.config import ModelConfig
+
+
+@dataclass
+class Answer:
+    """What the front's Generation has."""
+
+    text: str
+    ids: list[int]
+    finish: str = "stop"
+    logprobs: Any = None
+    n_prompt: int = 3
+    prefill_s: float = 0.25
+    decode_s: float = 0.75
+    choices: list[Answer] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.choices = self.choices or [self]
+
+
+class Piece(str):
+    """A part of an answer that knows which answer it belongs to."""
+
+    index = 0
+
+
+class Stream:
+    """Pieces in order; an exception among them is raised in its place, as Ctrl-C would be."""
+
+    def __init__(self, pieces: Sequence[str | BaseException], result: Answer) -> None:
+        self._pieces, self.result, self.closed = pieces, result, False
+
+    def __iter__(self) -> Iterator[Piece]:
+        for piece in self._pieces:
+            if isinstance(piece, BaseException):
+                raise piece
+            yield Piece(piece)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Characters:
+    """A tokenizer with one id for each character."""
+
+    def encode(self, text: str) -> list[int]:
+        return [ord(character) for character in text]
+
+
+class Parrot:
+    """A model that gives the prepared answers, one after the other, and remembers what it was asked."""
+
+    name, bits, threads, prompt = "parrot", 4, 1, "qa"
+    tokenizer = Characters()
+
+    def __init__(self, n_ctx: int = 1000) -> None:
+        self.config = ModelConfig(1, 8, 2, 4, 16, n_vocab=64, n_ctx=n_ctx, n_rotary=2)
+        self.answers: list[Sequence[str | BaseException]] = []
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.streams: list[Stream] = []
+
+    def stream(self, prompt: str, **options: Any) -> Stream:
+        self.asked.append((prompt, options))
+        pieces = self.answers.pop(0) if self.answers else ["ok"]
+        text = "".join(piece for piece in pieces if isinstance(piece, str))
+        self.streams.append(Stream(pieces, Answer(text, list(range(len(pieces))))))
+        return self.streams[-1]
+
+    def generate(self, prompt: str, **options: Any) -> Answer:
+        return self.stream(prompt, **options).result
+
+
+@pytest.fixture
+def parrot() -> Parrot:
+    return Parrot()
