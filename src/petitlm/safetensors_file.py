@@ -175,7 +175,7 @@ def _chunks(tensors: Sequence[TensorSpec], data: Callable[[str], Content],
     for spec in tensors:
         content = data(spec.name)
         if isinstance(content, np.ndarray):
-            content = np.ascontiguousarray(content).reshape(-1).view(np.uint8)
+            content = np.ascontiguousarray(content).reshape(-1).view(np.uint8).data
         chunk = memoryview(content)
         if chunk.nbytes != spec.n_bytes:
             raise ShapeError(f"tensor {spec.name!r} needs {spec.n_bytes:,} bytes for {spec.dtype} {spec.shape} and "

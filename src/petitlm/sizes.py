@@ -120,7 +120,8 @@ def check_fits(needed: int, what: str, alternatives: Sequence[tuple[str, int]] =
         advice = f"the smallest way, {label}, needs {size_text(size)}: take a smaller model or a larger machine"
     else:
         advice = "close other programs, or take a smaller model or a larger machine"
-    raise DoesNotFitError(f"{what} needs {size_text(needed)} of memory and {size_text(available)} are available; {advice}")
+    raise DoesNotFitError(f"{what} needs {size_text(needed)} of memory and {size_text(available)} are available; "
+                          f"{advice}")
 
 
 def size_text(n_bytes: int) -> str:

@@ -15,8 +15,8 @@ PACKAGE = "petitlm"
 GROUND = {
     "errors": 0,
     "config": 1, "files": 1,
-    "families": 2, "safetensors_file": 2, "prompts": 2, "sizes": 2, "rotary": 2,
-    "gguf": 3,
+    "safetensors_file": 2, "gguf": 2, "prompts": 2, "sizes": 2, "rotary": 2,
+    "families": 3,
     "tokenizer": 4,
     "checkpoint": 5, "decoder": 5,
 }

@@ -16,11 +16,12 @@ from typing import Any
 from petitlm.config import ModelConfig
 from petitlm.errors import NotFoundError
 from petitlm.families.configs import config_from_hf, config_to_hf
+from petitlm.families.gguf_configs import config_from_gguf
 from petitlm.families.presets import PRESETS
 from petitlm.families.tensors import Source, gguf_names, hf_names
 
-__all__ = ["PRESETS", "Source", "config_from_hf", "config_to_hf", "gguf_names", "hf_names", "preset", "prompt_shape",
-           "published"]
+__all__ = ["PRESETS", "Source", "config_from_gguf", "config_from_hf", "config_to_hf", "gguf_names", "hf_names",
+           "preset", "prompt_shape", "published"]
 
 
 def preset(name: str) -> ModelConfig:
@@ -40,7 +41,7 @@ def published(name: str) -> dict[str, Any]:
     `source` is spelled out. `checked` is true where the figure was read in that source, false where it was written
     from knowledge of it: look it up before quoting it. Empty for a preset without published figures here.
     """
-    data = json.loads(files(__package__).joinpath("published.json").read_text(encoding="utf-8"))
+    data = json.loads(files("petitlm.families").joinpath("published.json").read_text(encoding="utf-8"))
     return _with_sources(data["models"].get(name, {}), data["sources"])
 
 

@@ -176,7 +176,8 @@ def _gpt(keys: Keys) -> ModelConfig:
     return ModelConfig(
         n_layers=keys.integer("n_layer"), d_model=d_model, n_heads=n_heads, d_head=_head_size(keys, d_model, n_heads),
         d_mlp=keys.integer("n_inner", 4 * d_model), n_vocab=keys.integer("vocab_size"),
-        n_ctx=keys.integer("n_positions", keys.integer("n_ctx", 1024)), norm_eps=keys.number("layer_norm_epsilon", 1e-5),
+        n_ctx=keys.integer("n_positions", keys.integer("n_ctx", 1024)),
+        norm_eps=keys.number("layer_norm_epsilon", 1e-5),
         parallel_block=False, activation=keys.activation("activation_function", "gelu_new"), positions="learned",
         tied=keys.flag("tie_word_embeddings", True),
         bos_id=keys.token_id("bos_token_id"), eos_id=keys.token_id("eos_token_id"), family="gpt")

@@ -29,11 +29,13 @@ def _llama(n_layers: int, d_model: int, n_heads: int, d_mlp: int, n_ctx: int, *,
 
 
 def _gpt(n_layers: int, d_model: int, n_heads: int, n_ctx: int, d_head: int = 0) -> ModelConfig:
-    return ModelConfig(n_layers, d_model, n_heads, d_head or d_model // n_heads, 4 * d_model, n_vocab=50257, n_ctx=n_ctx,
-                       parallel_block=False, positions="learned", tied=True, bos_id=50256, eos_id=50256, family="gpt")
+    d_head = d_head or d_model // n_heads
+    return ModelConfig(n_layers, d_model, n_heads, d_head, 4 * d_model, 50257, n_ctx, parallel_block=False,
+                       positions="learned", tied=True, bos_id=50256, eos_id=50256, family="gpt")
 
 
-def _llama3(n_layers: int, d_model: int, n_heads: int, d_mlp: int, stretch: float, *, tied: bool = False) -> ModelConfig:
+def _llama3(n_layers: int, d_model: int, n_heads: int, d_mlp: int, stretch: float, *,
+            tied: bool = False) -> ModelConfig:
     scaling = RopeScaling(stretch, 1.0, 4.0, 8192) if stretch > 1 else None
     return _llama(n_layers, d_model, n_heads, d_mlp, 131072 if scaling else 8192, n_kv_heads=8, n_vocab=128256,
                   theta=500000.0, scaling=scaling, tied=tied)

@@ -138,12 +138,12 @@ def _check_names(table: dict[str, Source], naming: Naming, config: ModelConfig, 
     if missing:
         more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
         raise DamagedError(f"tensor {missing[0]!r}{more} is missing from the checkpoint; fetch it again, or check that "
-                           "config.json belongs to these weights")
+                           "the config belongs to these weights")
     allowed = naming.extra + (rf"|{re.escape(naming.unembed)}\.weight" if config.tied else "")
     surplus = sorted(name for name in set(stored) - needed if not re.fullmatch(allowed, name))
     if surplus:
         more = f" (and {len(surplus) - 1} more)" if len(surplus) > 1 else ""
-        raise DamagedError(f"tensor {surplus[0]!r}{more} has no place in a model of this config; check that config.json "
+        raise DamagedError(f"tensor {surplus[0]!r}{more} has no place in a model of this config; check that the config "
                            "belongs to these weights")
 
 

@@ -1,0 +1,12 @@
+"""A model on disk: a Hugging Face folder or a GGUF file, opened without reading its weights.
+
+Opening checks everything that can be checked without them: files, headers, names, shapes, dtypes, the
+tokenizer. Reading gives one weight at a time under petit's name, whatever the file calls it.
+"""
+
+from __future__ import annotations
+
+from petitlm.checkpoint.reading import Checkpoint, open_checkpoint
+from petitlm.checkpoint.writing import save_hf
+
+__all__ = ["Checkpoint", "open_checkpoint", "save_hf"]
