@@ -29,12 +29,16 @@ _ASK = {
         "compute": "Compute {}.",
         "how-much": "How much is {}?",
         "result": "Give me the result of {}.",
+        "bare": "{}?",
+        "equals": "{} = ?",
     },
     "fr": {
         "what-is": "Combien font {} ?",
         "compute": "Calcule {}.",
         "how-much": "Ça fait combien, {} ?",
         "result": "Donne-moi le résultat de {}.",
+        "bare": "{} ?",
+        "equals": "{} = ?",
     },
 }
 # How one operation on two numbers is asked for by its name.
@@ -163,18 +167,30 @@ def _numbers(form: str, language: str, *values: int) -> list[str]:
     return [to_words(value, language) if form == "words" else str(value) for value in values]
 
 
+def _expression(form: str, language: str, terms: list[str], operations: list[str]) -> str:
+    """`27 + 15` ("symbols"), `27+15` ("tight"), `27 plus 15` ("digits") or, from terms in words, `three plus two`."""
+    signs = _SYMBOLS if form in ("symbols", "tight") else _WORDS[language]
+    space = "" if form == "tight" else " "
+    said = terms[0]
+    for operation, term in zip(operations, terms[1:], strict=True):
+        said += f"{space}{signs[operation]}{space}{term}"
+    return said
+
+
 def _draw_operation(rng: Random, language: str, level: int, kind: str) -> Problem:
     a, b = _operands(rng, kind, level)
-    form = rng.choice(("symbols", "digits", "words"))
-    template = rng.choice(("what-is", "compute", "how-much", "result", "named", "verb"))
+    form = rng.choice(("symbols", "tight", "digits", "words", "words"))
+    template = rng.choice(("what-is", "compute", "how-much", "result", "bare", "equals", "named", "verb"))
     if template in ("named", "verb"):
         form = "words" if form == "words" else "digits"
         said_a, said_b = _numbers(form, language, a, b)
         question = _NAMED[language][kind][template == "verb"].format(a=said_a, b=said_b)
     else:
         said_a, said_b = _numbers(form, language, a, b)
-        sign = _SYMBOLS[kind] if form == "symbols" else _WORDS[language][kind]
-        question = _ASK[language][template].format(f"{said_a} {sign} {said_b}")
+        said = _expression(form, language, [said_a, said_b], [kind])
+        # Keyboards have no sign for multiplication.
+        said = said.replace("×", rng.choice("××x*")) if kind == "mul" else said
+        question = _ASK[language][template].format(said)
     answer = f"{_equation(kind, a, b)}."
     return _problem(language, level, f"{kind}/{template}/{form}", _key(kind, a, b), question, answer)
 
@@ -186,10 +202,10 @@ def _draw_two_steps(rng: Random, language: str, level: int, kind: str) -> Proble
         middle = _compute(first, a, b)
         if middle >= 0 and _compute(second, middle, c) >= 0:
             break
-    form = rng.choice(("symbols", "digits"))
-    template = rng.choice(("what-is", "compute", "how-much", "result"))
-    signs = _SYMBOLS if form == "symbols" else _WORDS[language]
-    question = _ASK[language][template].format(f"{a} {signs[first]} {b} {signs[second]} {c}")
+    form = rng.choice(("symbols", "tight", "digits"))
+    template = rng.choice(("what-is", "compute", "how-much", "result", "bare", "equals"))
+    said = _expression(form, language, [str(a), str(b), str(c)], [first, second])
+    question = _ASK[language][template].format(said)
     answer = f"{_equation(first, a, b)}, {_equation(second, middle, c)}."
     return _problem(language, level, f"{kind}/{template}/{form}", f"{kind}:{a},{b},{c}", question, answer)
 

@@ -15,10 +15,13 @@ from petitlm.errors import UsageError
 
 _OPERATORS: dict[str, Callable[[int, int], int]] = {"+": operator.add, "-": operator.sub, "×": operator.mul}
 _OPERATOR_WORDS = {"plus": "+", "minus": "-", "moins": "-", "times": "×", "fois": "×"}
+# A hyphen is a sign between spaces or digits; within words it joins them.
+_SIGN = re.compile(rf"(\s*[+×]\s*| - |(?<=\d)-(?=\d)| (?:{'|'.join(_OPERATOR_WORDS)}) )")
+_TIMES = re.compile(r"(?<=\d)\s?[x*]\s?(?=\d)")
 
 _EXPRESSION = {
-    "en": re.compile(r"(?:what is|compute|how much is|give me the result of) (.+)"),
-    "fr": re.compile(r"(?:combien font|calcule|ça fait combien,|donne-moi le résultat de) (.+)"),
+    "en": re.compile(r"(?:(?:what is|compute|how much is|give me the result of) )?(.+)"),
+    "fr": re.compile(r"(?:(?:combien font|calcule|ça fait combien,|donne-moi le résultat de) )?(.+)"),
 }
 # (pattern, operator, whether the numbers are said in the opposite order)
 _NAMED = {
@@ -95,16 +98,11 @@ def _read_steps(asked: str, language: str) -> list[int | str]:
     found = _EXPRESSION[language].fullmatch(asked)
     if not found:
         raise UsageError(f"cannot read the question {asked!r}; it follows no known wording")
-    steps: list[int | str] = []
-    words: list[str] = []
-    for word in [*found[1].split(), "+"]:
-        sign = _OPERATOR_WORDS.get(word, word)
-        if sign in _OPERATORS:
-            steps += [read_number(" ".join(words), language), sign]
-            words = []
-        else:
-            words.append(word)
-    return steps[:-1]
+    terms_and_signs = _SIGN.split(_TIMES.sub("×", found[1].removesuffix(" =")))
+    return [
+        _OPERATOR_WORDS.get(part.strip(), part.strip()) if at % 2 else read_number(part, language)
+        for at, part in enumerate(terms_and_signs)
+    ]
 
 
 def _split_pair(text: str, language: str) -> tuple[str, str]:

@@ -178,36 +178,55 @@ def remake(origin: Origin, chat_share: float = 0.2) -> Record | Rejected:
     place = f"{origin.seed}/{origin.generator}/{origin.language}/{origin.split}/{origin.index}"
     rng = Random(int.from_bytes(hashlib.blake2b(place.encode(), digest_size=8).digest(), "little"))
     shape = "chat" if rng.random() < chat_share else "qa"
-    # A conversation grades its last turn. The turns that open it, small talk or problems of the same family, are of
-    # the kind that training holds in every split.
-    n_turns = rng.choice((1, 2, 2, 3)) if shape == "chat" else 1
-    makers = [made_by] * n_turns
-    if n_turns > 1 and rng.random() < 0.4:
-        makers[0] = GENERATORS["small-talk"]
-    problems: list[Problem] = []
-    for at, maker in enumerate(makers):
-        drafted = _problem(rng, maker, origin, origin.split if at == n_turns - 1 else TRAIN)
-        if isinstance(drafted, Rejected):
-            return drafted
-        problems.append(drafted)
+    problems = _conversation(rng, made_by, origin) if shape == "chat" else [_draw(rng, made_by, origin, origin.split)]
+    for problem in problems:
+        # Only the last turn is graded; those that open a conversation are of the kind that training holds.
+        if rejection := _rejection(problem, origin, origin.split if problem is problems[-1] else TRAIN):
+            return rejection
     return _record(problems, shape, origin)
 
 
-def _problem(rng: Random, maker: Generator, origin: Origin, split: str) -> Problem | Rejected:
-    held_out = split == HELDOUT_STRUCTURES
-    level = rng.choices(range(len(maker.level_weights)), maker.level_weights)[0]
-    problem = maker.draw(rng, origin.language, level, held_out)
-    belongs = split_of_key(problem.key) if problem.key else HELDOUT_STRUCTURES if held_out else TRAIN
-    if belongs != split:
+def _conversation(rng: Random, made_by: Generator, origin: Origin) -> list[Problem]:
+    """One to three turns: problems of one family, about one context or several, perhaps after some small talk."""
+    n_turns = rng.choice((1, 2, 2, 3))
+    opening: list[Problem] = []
+    if n_turns > 1 and rng.random() < 0.4:
+        opening = [_draw(rng, GENERATORS["small-talk"], origin, TRAIN)]
+        n_turns -= 1
+    if n_turns > 1 and made_by.draw_conversation and rng.random() < 0.7:
+        held_out = origin.split == HELDOUT_STRUCTURES
+        return opening + made_by.draw_conversation(rng, origin.language, _level(rng, made_by), held_out, n_turns)
+    before = [_draw(rng, made_by, origin, TRAIN) for _ in range(n_turns - 1)]
+    return [*opening, *before, _draw(rng, made_by, origin, origin.split)]
+
+
+def _draw(rng: Random, maker: Generator, origin: Origin, split: str) -> Problem:
+    return maker.draw(rng, origin.language, _level(rng, maker), split == HELDOUT_STRUCTURES)
+
+
+def _level(rng: Random, maker: Generator) -> int:
+    return rng.choices(range(len(maker.level_weights)), maker.level_weights)[0]
+
+
+def _rejection(problem: Problem, origin: Origin, split: str) -> Rejected | None:
+    maker = generator(problem.family)
+    is_held_out = maker.is_held_out(problem.structure)
+    belongs = split_of_key(problem.key) if problem.key else HELDOUT_STRUCTURES if is_held_out else TRAIN
+    if belongs != split or is_held_out != (split == HELDOUT_STRUCTURES):
         return Rejected(origin, "other-split", belongs)
     if reason := maker.check(problem):
         return Rejected(origin, "wrong-answer", reason)
-    return problem
+    return None
 
 
 def _record(problems: list[Problem], shape: str, origin: Origin) -> Record:
     last = problems[-1]
-    turns = tuple(Turn(problem.question, problem.answer) for problem in problems)
+    turns: list[Turn] = []
+    context = ""
+    for problem in problems:
+        is_new = problem.context != context
+        turns.append(Turn(f"{problem.context} {problem.question}" if is_new else problem.question, problem.answer))
+        context = problem.context
     text = "\0".join(part for turn in turns for part in (turn.question, turn.answer))
     return Record(
         id=record_id(f"{shape}\0{text}", origin),
@@ -218,7 +237,7 @@ def _record(problems: list[Problem], shape: str, origin: Origin) -> Record:
         problem_key=last.key,
         split=origin.split,
         shape=shape,
-        turns=turns,
+        turns=tuple(turns),
         origin=origin,
         licence=LICENCE,
     )

@@ -22,6 +22,8 @@ class Generator:
     """Share of each level, 0 first; higher levels have more distinct problems."""
     draw: Callable[[Random, str, int, bool], Problem]
     """(rng, language, level, held_out) -> a problem whose structure is held out, or not, as asked."""
+    draw_conversation: Callable[[Random, str, int, bool, int], list[Problem]] | None
+    """Several questions about one context, `held_out` for the last; None where there are no contexts."""
     is_held_out: Callable[[str], bool]
     """Whether a structure belongs to `heldout-structures`."""
     check: Callable[[Problem], str | None]
@@ -29,12 +31,14 @@ class Generator:
 
 
 GENERATORS: dict[str, Generator] = {
-    made.FAMILY: Generator(made.FAMILY, made.VERSION, made.LEVEL_WEIGHTS, made.draw, made.is_held_out, checked)
-    for made, checked in (
-        (arithmetic, arithmetic_check.check),
-        (passages, passages_check.check),
-        (commands, commands_check.check),
-        (small_talk, small_talk.check),
+    made.FAMILY: Generator(
+        made.FAMILY, made.VERSION, made.LEVEL_WEIGHTS, made.draw, conversation, made.is_held_out, check
+    )
+    for made, conversation, check in (
+        (arithmetic, None, arithmetic_check.check),
+        (passages, passages.draw_conversation, passages_check.check),
+        (commands, None, commands_check.check),
+        (small_talk, None, small_talk.check),
     )
 }
 

@@ -87,22 +87,45 @@ _HELD_OUT = frozenset({("where-thing", "give"), ("yes-no", "is"), ("who-has", "c
 
 def draw(rng: Random, language: str, level: int, held_out: bool) -> Problem:
     """Make one passage with its question; with `held_out`, one of a structure that training never sees."""
+    return draw_conversation(rng, language, level, held_out, 1)[0]
+
+
+def draw_conversation(rng: Random, language: str, level: int, held_out: bool, n_questions: int) -> list[Problem]:
+    """Make `n_questions` different questions about one passage; `held_out` is about the last, the others are not."""
     while True:
         events, world = _live(rng, 2 + level)
-        kind = rng.choice(_KINDS)
-        asked = _ASK[kind](rng, language, world)
-        if asked is None:
-            continue
-        question, answer, decider, subject = asked
-        structure = f"{kind}/{decider}/{_pattern(events)}"
-        if is_held_out(structure) != held_out:
-            continue
-        told = _told(rng, language, events)
-        key = f"{FAMILY}:{structure}:{','.join(map(_fillers, events))}:{subject}"
-        question = f"{told} {question}"
-        if language == "fr":
-            question, answer = accented(question), accented(answer)
-        return Problem(FAMILY, language, level, structure, key, question, answer)
+        wanted = [False] * (n_questions - 1) + [held_out]
+        asked = [_ask(rng, language, world, events, held) for held in wanted]
+        if None not in asked and len(set(asked)) == n_questions:
+            break
+    told = _told(rng, language, events)
+    return [_problem(language, level, told, question) for question in asked if question]
+
+
+class _Asked(NamedTuple):
+    question: str
+    answer: str
+    structure: str
+    key: str
+
+
+def _ask(rng: Random, language: str, world: World, events: list[Event], held_out: bool) -> _Asked | None:
+    """A question about the world after `events`; None if the kind drawn has none of the wanted structure."""
+    kind = rng.choice(_KINDS)
+    found = _QUESTIONS[kind](rng, language, world)
+    if found is None:
+        return None
+    question, answer, decider, subject = found
+    structure = f"{kind}/{decider}/{_pattern(events)}"
+    if is_held_out(structure) != held_out:
+        return None
+    return _Asked(question, answer, structure, f"{FAMILY}:{structure}:{','.join(map(_fillers, events))}:{subject}")
+
+
+def _problem(language: str, level: int, told: str, asked: _Asked) -> Problem:
+    spelled = accented if language == "fr" else str
+    question, answer, told = spelled(asked.question), spelled(asked.answer), spelled(told)
+    return Problem(FAMILY, language, level, asked.structure, asked.key, question, answer, told)
 
 
 def _live(rng: Random, n_events: int) -> tuple[list[Event], World]:
@@ -179,7 +202,7 @@ def _pattern(events: list[Event]) -> str:
     return ".".join(f"{e.verb}{order.get(e.who, '')}{order.get(e.to, '')}" for e in events)
 
 
-_Asked: TypeAlias = tuple[str, str, str, str] | None
+_Found: TypeAlias = tuple[str, str, str, str] | None
 """Question, answer, kind of event that settles it ("unsaid" if none), subject of the question."""
 
 
@@ -191,7 +214,7 @@ def _is(language: str) -> str:
     return "is" if language == "en" else "est"
 
 
-def _ask_where_person(rng: Random, language: str, world: World) -> _Asked:
+def _ask_where_person(rng: Random, language: str, world: World) -> _Found:
     told = list(world.place_of)
     unsaid = not told or rng.random() < 0.15
     who = rng.choice([name for name in NAMES if name not in world.place_of]) if unsaid else rng.choice(told)
@@ -201,7 +224,7 @@ def _ask_where_person(rng: Random, language: str, world: World) -> _Asked:
     return question, f"{who} {_is(language)} {_in(world.place_of[who], language)}.", world.decider[who], who
 
 
-def _ask_where_thing(rng: Random, language: str, world: World) -> _Asked:
+def _ask_where_thing(rng: Random, language: str, world: World) -> _Found:
     told = list(world.holder_of)
     if not told or rng.random() < 0.12:
         thing = rng.choice([thing for thing in THINGS if thing not in told])
@@ -216,7 +239,7 @@ def _ask_where_thing(rng: Random, language: str, world: World) -> _Asked:
     return question, answer, world.decider[thing], thing.en
 
 
-def _ask_who_has(rng: Random, language: str, world: World) -> _Asked:
+def _ask_who_has(rng: Random, language: str, world: World) -> _Found:
     told = [thing for thing, holder in world.holder_of.items() if holder]
     if rng.random() < 0.2:
         thing = rng.choice([thing for thing in THINGS if thing not in world.holder_of])
@@ -232,7 +255,7 @@ def _ask_who_has(rng: Random, language: str, world: World) -> _Asked:
     return question, f"{holder} {'has' if language == 'en' else 'a'} {name}.", world.decider[thing], thing.en
 
 
-def _ask_what_has(rng: Random, language: str, world: World) -> _Asked:
+def _ask_what_has(rng: Random, language: str, world: World) -> _Found:
     holders = [who for who in dict.fromkeys(world.holder_of.values()) if who]
     if holders and rng.random() < 0.8:
         who = rng.choice(holders)
@@ -250,7 +273,7 @@ def _ask_what_has(rng: Random, language: str, world: World) -> _Asked:
     return question, answer, world.decider[held[-1]] if len(held) == 1 else "several", who
 
 
-def _ask_yes_no(rng: Random, language: str, world: World) -> _Asked:
+def _ask_yes_no(rng: Random, language: str, world: World) -> _Found:
     told = list(world.place_of)
     if not told:
         return None
@@ -265,11 +288,11 @@ def _ask_yes_no(rng: Random, language: str, world: World) -> _Asked:
     return question, answer, world.decider[who], f"{who}+{asked.en}"
 
 
-_ASK: dict[str, Callable[[Random, str, World], _Asked]] = {
+_QUESTIONS: dict[str, Callable[[Random, str, World], _Found]] = {
     "where-person": _ask_where_person,
     "where-thing": _ask_where_thing,
     "who-has": _ask_who_has,
     "what-has": _ask_what_has,
     "yes-no": _ask_yes_no,
 }
-_KINDS = tuple(_ASK)
+_KINDS = tuple(_QUESTIONS)

@@ -64,18 +64,17 @@ class _Event(NamedTuple):
 
 def check(problem: Problem) -> str | None:
     """Say why the answer of `problem` is wrong or cannot be derived from its text; None if it is right."""
-    *told, asked = re.findall(r"[^.?]+[.?]", problem.question)
     events: list[_Event] = []
-    for sentence in told:
+    for sentence in re.findall(r"[^.]+\.", problem.context):
         event = _read(sentence.strip(" ."), problem.language)
         if event is None:
             return f"cannot read the sentence {sentence!r}"
         events.append(event)
     for kind, pattern in _QUESTIONS[problem.language]:
-        if found := pattern.fullmatch(asked.strip()):
+        if found := pattern.fullmatch(problem.question):
             wanted = _answer(kind, [_lower_first(group) for group in found.groups()], events, problem.language)
             return None if problem.answer == wanted else f"the text gives {wanted!r}, not {problem.answer!r}"
-    return f"cannot read the question {asked!r}"
+    return f"cannot read the question {problem.question!r}"
 
 
 def _read(sentence: str, language: str) -> _Event | None:

@@ -31,6 +31,8 @@ class Problem:
     phrase, which has no numbers or names to hold out."""
     question: str
     answer: str
+    context: str = ""
+    """Text that the question is about; a conversation gives it once, before the first question about it."""
 
 
 @dataclass(frozen=True, slots=True)
