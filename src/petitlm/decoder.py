@@ -14,7 +14,7 @@ features, F d_mlp, V vocab.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from petitlm.config import ModelConfig
@@ -50,42 +50,49 @@ NO_TAP = NoTap()
 
 
 class AttentionLayers(Protocol):
-    q: Callable[[Array], Array]  # (..., D) -> (..., H, K)
-    k: Callable[[Array], Array]  # (..., D) -> (..., G, K)
-    v: Callable[[Array], Array]  # (..., D) -> (..., G, K)
-    o: Callable[[Array], Array]  # (..., H, K) -> (..., D)
-    rotate: Callable[[Array, Batch], Array]  # rotary features of q or k by position
+    """One block's attention: projections, rotation, and the mix over what each token may see."""
 
-    def attend(self, q: Array, k: Array, v: Array, batch: Batch, tap: Tap, at: str) -> Array:
+    def q(self, x: Array, /) -> Array: ...  # (..., D) -> (..., H, K)
+    def k(self, x: Array, /) -> Array: ...  # (..., D) -> (..., G, K)
+    def v(self, x: Array, /) -> Array: ...  # (..., D) -> (..., G, K)
+    def o(self, z: Array, /) -> Array: ...  # (..., H, K) -> (..., D)
+    def rotate(self, x: Array, batch: Batch, /) -> Array: ...  # q or k, turned by position; rotary models only
+
+    def attend(self, q: Array, k: Array, v: Array, batch: Batch, tap: Tap, at: str, /) -> Array:
         """Store k and v, return each query's mix of the values it may see: (..., H, K)."""
         ...
 
 
 class MLPLayers(Protocol):
-    up: Callable[[Array], Array]  # (..., D) -> (..., F)
-    gate: Callable[[Array], Array]  # (..., D) -> (..., F), gated MLPs only
-    activate: Callable[[Array], Array]
-    down: Callable[[Array], Array]  # (..., F) -> (..., D)
+    """One block's feed-forward part."""
+
+    def up(self, x: Array, /) -> Array: ...  # (..., D) -> (..., F)
+    def gate(self, x: Array, /) -> Array: ...  # (..., D) -> (..., F); gated MLPs only
+    def activate(self, x: Array, /) -> Array: ...
+    def down(self, x: Array, /) -> Array: ...  # (..., F) -> (..., D)
 
 
 class BlockLayers(Protocol):
-    ln1: Callable[[Array], Array]
-    ln2: Callable[[Array], Array]  # sequential blocks only
-    attn: AttentionLayers
-    mlp: MLPLayers
+    """One block."""
+
+    @property
+    def attn(self) -> AttentionLayers: ...
+    @property
+    def mlp(self) -> MLPLayers: ...
+    def ln1(self, x: Array, /) -> Array: ...
+    def ln2(self, x: Array, /) -> Array: ...  # sequential blocks only
 
 
 class Layers(Protocol):
     """One set of layers: what the forward pass needs from torch, or from the engine."""
 
-    embed: Callable[[Batch], Array]  # -> (..., D)
-    pos_embed: Callable[[Batch], Array]  # -> (..., D), learned positions only
-    select: Callable[[Array, Batch], Array]  # keep the rows whose logits are asked for
-    ln_final: Callable[[Array], Array]
-    unembed: Callable[[Array], Array]  # (..., D) -> (..., V)
-
     @property
-    def blocks(self) -> Sequence[BlockLayers]: ...
+    def blocks(self) -> Iterable[BlockLayers]: ...
+    def embed(self, batch: Batch, /) -> Array: ...  # -> (..., D)
+    def pos_embed(self, batch: Batch, /) -> Array: ...  # -> (..., D); learned positions only
+    def select(self, x: Array, batch: Batch, /) -> Array: ...  # keep the rows whose logits are asked for
+    def ln_final(self, x: Array, /) -> Array: ...
+    def unembed(self, x: Array, /) -> Array: ...  # (..., D) -> (..., V)
 
 
 def forward(config: ModelConfig, layers: Layers, batch: Batch, tap: Tap = NO_TAP) -> Array:

@@ -189,7 +189,7 @@ def _load_torch(name: str, source: Checkpoint, threads: int, bits: int | None, c
 
         from petitlm.model import TorchRunner, load_decoder
     except ImportError:
-        raise UsageError("layers='torch' needs torch; install petitlm[train], or leave it out to run the engine") from None
+        raise UsageError("layers='torch' needs torch; install petitlm[train], or run the engine") from None
     _check_memory(source, 32)
     torch.set_num_threads(threads)
     return Model(name, TorchRunner(load_decoder(source)), source.tokenizer(), bits=32, threads=threads,

@@ -11,25 +11,15 @@ from petitlm.cli.output import note
 from petitlm.errors import RefusedError
 
 if TYPE_CHECKING:
-    from petitlm.front import Generation, Model
+    from petitlm.engine.generation import Generation
+    from petitlm.front import Model
     from petitlm.prompts import PromptShape
 
-DEFAULT_MAX_TOKENS = 256
-
-
 def load_model(path: str | None, bits: int | None, threads: int | None) -> Model:
-    """Load the model that the options name; without --bits, a packed folder keeps its own."""
+    """Load the model that the options name."""
     import petitlm
 
-    return petitlm.load(path, threads=threads, **({} if bits is None else {"bits": bits}))
-
-
-def longest_answer(model: Model, n_prompt: int, wanted: int | None) -> int:
-    """Return how many tokens the answer may have: what was asked for, or what the context leaves, up to 256.
-
-    A number that was asked for is passed on as it is: the engine refuses it if it does not fit.
-    """
-    return wanted or max(1, min(DEFAULT_MAX_TOKENS, model.config.n_ctx - n_prompt))
+    return petitlm.load(path, bits=bits, threads=threads)
 
 
 @dataclass
@@ -59,7 +49,7 @@ def stream_answer(model: Model, prompt: str, out: TextIO, trim: bool, **options:
     if several:
         out.write("[1] ")
     for piece in stream:
-        if piece.index == 0:
+        if piece.choice == 0:
             display.write(piece)
     out.write("\n")
     for i, choice in enumerate(stream.result.choices[1:], start=2):
@@ -84,28 +74,28 @@ def warn_of_turns(shape: PromptShape, text: str) -> None:
              "are text here, not turns; the shape raw leaves everything as it is)")
 
 
-def summary(generation: Generation, asked: int | None) -> str:
-    """Return the last line of an answer: tokens · tokens/s · seconds."""
-    n = n_tokens(generation)
-    text = f"{n} token{'s' * (n != 1)} · {rate(generation):.1f} tokens/s · {seconds(generation):.2f} s"
-    if generation.finish == "length" and asked is None:
-        text += f" (stopped at {n} tokens; --max-tokens sets another limit)"
+def summary(generation: Generation, max_tokens: int | None) -> str:
+    """Return the last line of an answer: tokens made, tokens per second, seconds, then the prompt's.
+
+    `max_tokens` is the limit that the person gave, if any.
+    """
+    n, prompt = generation.n_generated, generation.n_prompt
+    text = (f"{n} token{'s' * (n != 1)} · {rate(generation):.1f} tokens/s · {generation.decode_s:.2f} s "
+            f"(prompt: {prompt} token{'s' * (prompt != 1)}, {generation.prefill_s:.2f} s)")
+    if generation.finish == "length" and max_tokens is None:
+        text += f"\n(stopped at {len(generation.ids)} tokens; max_tokens sets another limit)"
     return text
 
 
-def n_tokens(generation: Generation) -> int:
-    """Return the tokens made, over all answers."""
-    return sum(len(choice.ids) for choice in generation.choices)
-
-
-def seconds(generation: Generation) -> float:
-    """Return the seconds from the prompt's first token to the answer's last."""
-    return generation.prefill_s + generation.decode_s
-
-
 def rate(generation: Generation) -> float:
-    """Return tokens per second over the whole answer, reading the prompt included."""
-    return n_tokens(generation) / max(seconds(generation), 1e-9)
+    """Return the tokens per second of the answer, not counting the time that the prompt took."""
+    return generation.n_generated / max(generation.decode_s, 1e-9)
+
+
+def figures(generation: Generation) -> dict[str, Any]:
+    """Return the same for --json."""
+    return {"prompt_tokens": generation.n_prompt, "tokens": generation.n_generated, "tokens_per_s": rate(generation),
+            "prefill_s": generation.prefill_s, "decode_s": generation.decode_s}
 
 
 def read_stdin() -> str:
@@ -119,8 +109,3 @@ def read_stdin() -> str:
     except UnicodeDecodeError as error:
         raise RefusedError(f"standard input is not UTF-8 text (byte {error.start}); convert it, for example with iconv "
                            "-f latin1 -t utf8") from None
-
-
-def say_summary(generation: Generation, asked: int | None) -> None:
-    """Print the last line, on standard error so that a pipe gets the answer alone."""
-    note(summary(generation, asked))

@@ -38,16 +38,16 @@ class Session(Protocol):
 class Piece(str):
     """Some text of an answer: whole characters, never the beginning of a stop text."""
 
-    index: int
-    """Which of the n answers it belongs to."""
+    choice: int
+    """Which of the n answers it belongs to, from 0."""
     ids: tuple[int, ...]
     """The tokens chosen since the answer's last piece."""
     logprobs: tuple[Choice, ...]
     """The same with their log-probabilities, if asked for."""
 
-    def __new__(cls, text: str, index: int, choices: Sequence[Choice], logprobs: bool) -> Piece:
+    def __new__(cls, text: str, choice: int, choices: Sequence[Choice], logprobs: bool) -> Piece:
         piece = super().__new__(cls, text)
-        piece.index, piece.ids = index, tuple(c.id for c in choices)
+        piece.choice, piece.ids = choice, tuple(c.id for c in choices)
         piece.logprobs = tuple(choices) if logprobs else ()
         return piece
 

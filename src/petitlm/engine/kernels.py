@@ -92,12 +92,14 @@ class NativeKernels:
         if native is None:
             raise UsageError("the C++ kernels were not built; install a C++ compiler and reinstall petitlm")
         self._engine = native.Engine(threads, isa)
-        self.isa, self.threads = self._engine.isa, threads
+        self.isa: str = self._engine.isa
+        self.threads: int = threads
 
     def resize(self, threads: int) -> None:
         """Go on with another number of threads."""
-        if threads != self.threads:
-            self._engine, self.threads = native.Engine(threads, self.isa), threads
+        if threads != self.threads and native is not None:
+            self._engine = native.Engine(threads, self.isa)
+            self.threads = threads
 
     def matmul(self, w: Packed, x: Floats, bias: Floats | None) -> Floats:
         y = np.empty((x.shape[0], w.rows), np.float32)
@@ -153,7 +155,7 @@ class NativeKernels:
         return z
 
     def pack(self, w: Floats, format: FormatName) -> tuple[NDArray[np.uint8], float]:
-        data = np.zeros(packed_bytes(format, *w.shape), np.uint8)
+        data = np.zeros(packed_bytes(format, w.shape[0], w.shape[1]), np.uint8)
         squares = np.zeros((-(-w.shape[0] // 16), 2))
         self._engine.pack(w, FORMATS[format], data, squares)
         total, lost = squares.sum(0)

@@ -96,11 +96,11 @@ class MLP:
         self.up, self.down = Linear(kernels, weights, at + "up"), Linear(kernels, weights, at + "down")
         if config.gated_mlp:
             self.gate = Linear(kernels, weights, at + "gate")
-        self.kernels, self.kind = kernels, config.activation
+        self.kernels = kernels
+        self.kind: Activation = config.activation
 
     def activate(self, x: Floats) -> Floats:
-        kind: Activation = self.kind
-        return self.kernels.activate(kind, x)
+        return self.kernels.activate(self.kind, x)
 
 
 class Block:

@@ -18,7 +18,7 @@ import numpy as np
 
 from petitlm.checkpoint import Checkpoint
 from petitlm.config import ModelConfig
-from petitlm.engine.formats import FORMATS, Packed, formats_for, packed_bytes
+from petitlm.engine.formats import FormatName, Packed, formats_for, packed_bytes
 from petitlm.engine.kernels import Floats, Kernels, make_kernels
 from petitlm.engine.layers import Weights
 from petitlm.errors import DamagedError, UsageError
@@ -39,12 +39,13 @@ def pack_weights(source: Checkpoint, bits: int, kernels: Kernels) -> dict[str, P
     weights: dict[str, Packed | Floats] = {}
     for name in source.names:
         format, values = formats_for(bits, name), source.read(name)
-        weights[name] = values if format is None else Packed(format, *values.shape, kernels.pack(values, format)[0])
+        weights[name] = values if format is None else _pack(kernels, format, values)
         source.release()
     return weights
 
 
-def quantize(source: Checkpoint, folder: Path, bits: int, threads: int, progress: Progress = lambda *_: None) -> dict[str, Any]:
+def quantize(source: Checkpoint, folder: Path, bits: int, threads: int,
+             progress: Progress | None = None) -> dict[str, Any]:
     """Write a packed folder, streaming: one matrix is in memory at a time. Return a report.
 
     The report has `bytes` of the file, `bits_per_weight`, `seconds`, and `errors`: for each matrix the
@@ -57,7 +58,8 @@ def quantize(source: Checkpoint, folder: Path, bits: int, threads: int, progress
     order = sorted(specs, key=lambda name: formats_for(bits, name) is None)
 
     def content(name: str) -> np.ndarray[Any, Any]:
-        progress(len(errors), len(order), name)
+        if progress:
+            progress(order.index(name), len(order), name)
         values, format = source.read(name), formats_for(bits, name)
         source.release()
         if format is None:
@@ -69,14 +71,21 @@ def quantize(source: Checkpoint, folder: Path, bits: int, threads: int, progress
     metadata = {"petit.version": VERSION, "petit.bits": str(bits), "petit.tensors": json.dumps(tensors)}
     with new_folder(folder, _FILES.__contains__) as target:
         write_safetensors(target / PACKED, [specs[name] for name in order], content, metadata)
-        write_json(target / "config.json", {**config_to_hf(source.config), "petit": {"prompt": source.prompt, "bits": bits}})
+        own = {"prompt": source.prompt, "bits": bits}
+        write_json(target / "config.json", {**config_to_hf(source.config), "petit": own})
         source.tokenizer().save(target)
         if source.card:
             write_file(target / "README.md", [source.card.encode()])
-    progress(len(order), len(order), "done")
+    if progress:
+        progress(len(order), len(order), "done")
     size = (folder / PACKED).stat().st_size
     return {"bytes": size, "bits_per_weight": 8 * size / source.n_params, "seconds": time.perf_counter() - start,
             "errors": errors}
+
+
+def _pack(kernels: Kernels, format: FormatName, values: Floats) -> Packed:
+    rows, columns = values.shape
+    return Packed(format, rows, columns, kernels.pack(values, format)[0])
 
 
 @dataclass(frozen=True)
@@ -106,8 +115,8 @@ def open_packed(folder: Path) -> PackedModel:
     values = read_json_object(folder / "config.json")
     config, file = config_from_hf(values), SafetensorsFile(folder / PACKED)
     if file.metadata.get("petit.version") != VERSION:
-        raise DamagedError(f"{file.path} has packed version {file.metadata.get('petit.version')!r} and this petit reads "
-                           f"{VERSION!r}; quantize the model again")
+        raise DamagedError(f"{file.path} has packed version {file.metadata.get('petit.version')!r} and this petit "
+                           f"reads {VERSION!r}; quantize the model again")
     bits = file.metadata.get("petit.bits", "")
     if bits not in ("4", "8", "16", "32"):
         raise DamagedError(f"{file.path} says petit.bits={bits!r}; quantize the model again")
@@ -122,7 +131,7 @@ def _spec(name: str, shape: tuple[int, ...], bits: int) -> TensorSpec:
     format = formats_for(bits, name)
     if format is None:
         return TensorSpec(name, "F32", shape)
-    size = packed_bytes(format, *shape)
+    size = packed_bytes(format, shape[0], shape[1])
     assert size % _ALIGN == 0 or format in ("f16", "f32"), name
     return TensorSpec(name, "U8", (size,))
 
@@ -138,8 +147,8 @@ def _mapped(file: SafetensorsFile, name: str, shape: tuple[int, ...], bits: int)
     format, data = formats_for(bits, name), file.view(name)
     if format is None:
         return np.array(data, np.float32)
-    assert format in FORMATS
-    return Packed(format, *shape, data)
+    rows, columns = shape
+    return Packed(format, rows, columns, data)
 
 
 def check_bits(found: int, asked: int | None, folder: Path) -> None:
@@ -148,5 +157,5 @@ def check_bits(found: int, asked: int | None, folder: Path) -> None:
     Raises: UsageError.
     """
     if asked is not None and asked != found:
-        raise UsageError(f"{folder} is packed in {found} bits and bits={asked} was asked for; leave it out, or quantize "
-                         "the original checkpoint again")
+        raise UsageError(f"{folder} is packed in {found} bits and bits={asked} was asked for; leave it out, or "
+                         "quantize the original checkpoint again")

@@ -80,7 +80,7 @@ class ReferenceKernels:
             q, sx = quantize_activations(x, values.shape[1])
             dots = np.einsum("ngc,rgc->nrg", q.reshape(len(x), -1, GROUP), values.reshape(w.rows, -1, GROUP))
             y = np.einsum("nrg,ng,rg->nr", dots, sx, scales)
-        return (y if bias is None else y + bias).astype(np.float32)
+        return np.asarray(y if bias is None else y + bias, np.float32)
 
     def embed(self, w: Packed, ids: Ints) -> Floats:
         return dequantize(w)[ids]
@@ -108,7 +108,7 @@ class ReferenceKernels:
         p = cos.shape[1]
         c, s = cos[positions][:, None], sin[positions][:, None]
         a, b = x[..., :p], x[..., p : 2 * p]
-        return np.concatenate([a * c - b * s, b * c + a * s, x[..., 2 * p :]], axis=-1)
+        return np.concatenate([a * c - b * s, b * c + a * s, x[..., 2 * p :]], axis=-1, dtype=np.float32)
 
     def store(self, cache: LayerCache, positions: Ints, slots: Ints, k: Floats, v: Floats) -> None:
         cache.keys[slots, :, positions // PANEL, :, positions % PANEL] = _to_cache(k, cache.keys.dtype)
@@ -148,7 +148,7 @@ class ReferenceKernels:
         from petitlm.engine.reference_pack import pack
 
         data = pack(w, format)
-        stored = dequantize(Packed(format, *w.shape, data))
+        stored = dequantize(Packed(format, w.shape[0], w.shape[1], data))
         norm = float(np.linalg.norm(w))
         return data, float(np.linalg.norm(w - stored)) / norm if norm else 0.0
 

@@ -51,9 +51,9 @@ def _lay_out(q: Floats, scales: NDArray[np.float16], format: FormatName) -> NDAr
     panels, _, blocks, _ = q.shape
     if format == "q4":
         nibbles = (q + 8).astype(np.uint8).reshape(panels, PANEL, blocks, 8, 2, 4)  # line, half, j
-        lines = (nibbles[..., 0, :] | nibbles[..., 1, :] << 4).transpose(0, 2, 3, 1, 4)
+        lines = (nibbles[..., 0, :] | nibbles[..., 1, :] << np.uint8(4)).transpose(0, 2, 3, 1, 4)
     else:
         lines = (q + 128).astype(np.uint8).reshape(panels, PANEL, blocks, 16, 4).transpose(0, 2, 3, 1, 4)
     values = lines.reshape(panels, blocks, -1)
     tail = np.ascontiguousarray(scales.transpose(0, 2, 3, 1)).view(np.uint8).reshape(panels, blocks, 64)
-    return np.concatenate([values, tail], axis=-1).ravel()
+    return np.concatenate([values, tail], axis=-1, dtype=np.uint8).ravel()

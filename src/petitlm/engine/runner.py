@@ -31,7 +31,8 @@ class EngineRunner:
         Raises: DoesNotFitError, before any of it is taken.
         """
         needed = cache_bytes(self.config, slots, length, self.half)
-        fewer = [(f"{n} tokens", cache_bytes(self.config, slots, n, self.half)) for n in (length // 2, length // 4) if n]
+        shorter = [n for n in (length // 2, length // 4) if n]
+        fewer = [(f"{n} tokens", cache_bytes(self.config, slots, n, self.half)) for n in shorter]
         check_fits(needed, f"the key and value cache of {slots} sequences of {length} tokens", fewer)
         return EngineSession(self, Cache(self.config, slots, length, self.half))
 

@@ -24,7 +24,7 @@ class Sampling:
     logit_bias: Mapping[int, float] = field(default_factory=dict[int, float])
     """Added to the logits of these ids; -100 or less forbids a token in practice."""
     repetition_penalty: float = 1.0
-    """Logits of tokens that already occurred are divided by it if positive, else multiplied (Keskar et al. 2019, CTRL)."""
+    """Logits of tokens that already occurred are divided by it if positive, else multiplied (Keskar et al. 2019)."""
     temperature: float = 0.0
     """Logits are divided by it; 0 takes the likeliest token and draws nothing."""
     top_k: int = 0
@@ -41,7 +41,7 @@ class Sampling:
         _check(self.top_k >= 0, "top_k", self.top_k, "give 0 for all, or how many tokens to keep")
         _check(0 < self.top_p <= 1, "top_p", self.top_p, "give a share above 0 and at most 1")
         _check(0 <= self.min_p <= 1, "min_p", self.min_p, "give a share from 0 to 1")
-        _check(self.repetition_penalty > 0, "repetition_penalty", self.repetition_penalty, "give a positive number; 1 is none")
+        _check(self.repetition_penalty > 0, "repetition_penalty", self.repetition_penalty, "give a positive number")
         _check(self.seed >= 0, "seed", self.seed, "give a whole number of at least 0")
         for id, bias in self.logit_bias.items():
             _check(bool(np.isfinite(bias)), f"logit_bias[{id}]", bias, "give a finite number; -100 forbids a token")
@@ -110,12 +110,12 @@ class Sampler:
         if s.top_p < 1:
             n = int(np.searchsorted(p.cumsum(), s.top_p)) + 1 if s.top_k else len(p)
             ids, p = ids[:n], p[:n]
-        likely = p >= s.min_p * p.max()
+        likely = np.asarray(p >= s.min_p * p.max())
         ids, edges = ids[likely], p[likely].cumsum()
         return int(ids[min(int(np.searchsorted(edges, self._rng.random() * edges[-1], side="right")), len(ids) - 1)])
 
 
-def likeliest(scores: NDArray[np.floating], k: int) -> NDArray[np.intp]:
+def likeliest(scores: NDArray[np.float32] | NDArray[np.float64], k: int) -> NDArray[np.intp]:
     """Return the ids of the k highest finite scores, highest first, the lower id first among equals."""
     k = min(k, int(np.isfinite(scores).sum()))
     if k == 0:
@@ -139,7 +139,7 @@ def _until(p: NDArray[np.float64], share: float) -> NDArray[np.intp]:
 
 def log_softmax(logits: Floats) -> NDArray[np.float64]:
     """Return log-probabilities along the last axis, in float64."""
-    x = logits.astype(np.float64)
+    x: NDArray[np.float64] = logits.astype(np.float64)
     x -= x.max(-1, keepdims=True)
     return x - np.log(np.exp(x).sum(-1, keepdims=True))
 

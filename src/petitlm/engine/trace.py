@@ -55,8 +55,8 @@ class Edit:
         try:
             out[rows] = self._changed(x, rows)
         except ValueError:
-            raise ShapeError(f"edit op={self.op!r} at {self.tap!r}: a value of shape {np.shape(self.value)} does not fit "
-                             f"{x[rows].shape}") from None
+            raise ShapeError(f"edit op={self.op!r} at {self.tap!r}: a value of shape {np.shape(self.value)} "
+                             f"does not fit {x[rows].shape}") from None
         return out
 
     def _changed(self, x: Floats, rows: NDArray[np.bool_]) -> Any:

@@ -97,16 +97,16 @@ class Slots:
     ) -> Float[Tensor, "N H K"]:  # fmt: skip
         """Mix the values of each token's own sequence, its own and all before it.
 
-        `hook_attn_scores` and `hook_pattern` are (N, H, S) with S the longest sequence's length;
+        `hook_attn_scores` and `hook_pattern` are (H, N, S) with S the longest sequence's length;
         scores that may not be seen are -inf, beyond a shorter sequence's end too.
         """
         past = [cache.extend(block, k[rows][None], v[rows][None]) for cache, rows in self.members]
         n, h, _ = q.shape
         longest = max(keys.shape[1] for keys, _ in past)
-        scores = q.new_full((n, h, longest), float("-inf"), dtype=_wide(q.dtype))
+        scores = q.new_full((h, n, longest), float("-inf"), dtype=_wide(q.dtype))
         for (_, rows), (keys, _) in zip(self.members, past, strict=True):
             seen = causal_scores(q[rows].transpose(0, 1), keys[0].transpose(0, 1))  # H T S
-            scores[rows, :, : keys.shape[1]] = seen.transpose(0, 1)
+            scores[:, rows, : keys.shape[1]] = seen
         if tap.wants(at + "hook_attn_scores"):
             scores = tap(at + "hook_attn_scores", scores)
         pattern = scores.softmax(-1)
@@ -114,7 +114,7 @@ class Slots:
             pattern = tap(at + "hook_pattern", pattern)
         z = torch.empty_like(q)
         for (_, rows), (_, values) in zip(self.members, past, strict=True):
-            own = pattern[rows, :, : values.shape[1]].transpose(0, 1)
+            own = pattern[:, rows, : values.shape[1]]
             z[rows] = mix_values(own, values[0].transpose(0, 1)).transpose(0, 1).to(z.dtype)
         return z
 

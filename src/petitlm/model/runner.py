@@ -23,7 +23,18 @@ if TYPE_CHECKING:
 
 
 class TorchRunner:
-    """Runs tokens of any number of sequences, each in its cache slot, without gradients."""
+    """One decoder's weights; sessions made from it share them."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        self.decoder, self.config = decoder, decoder.config
+
+    def session(self, slots: int, length: int) -> TorchSession:
+        """Return a session; its caches grow as tokens come, so neither number binds it."""
+        return TorchSession(self.decoder)
+
+
+class TorchSession:
+    """The sequences of one caller, each in its cache slot; nothing here keeps gradients."""
 
     def __init__(self, decoder: Decoder) -> None:
         self.decoder, self.config = decoder, decoder.config
@@ -31,9 +42,9 @@ class TorchRunner:
 
     def step(
         self, ids: Int[np.ndarray, "N"], positions: Int[np.ndarray, "N"], slots: Int[np.ndarray, "N"],
-        wanted: Int[np.ndarray, "M"], tap: Tap = NO_TAP,
+        wanted: Int[np.ndarray, "M"] | None = None, tap: Tap = NO_TAP,
     ) -> Float32[np.ndarray, "M V"]:  # fmt: skip
-        """Run N tokens and return the logits of those at the indices `wanted`.
+        """Run N tokens and return the logits of those at the indices `wanted`, or of all.
 
         The tokens of one slot come in order and continue where its cache ends.
         Raises: ContextError if a position is beyond n_ctx or does not continue its slot.
@@ -45,19 +56,17 @@ class TorchRunner:
             cache = self._caches.setdefault(slot, Cache())
             self._check(slot, np.asarray(positions)[rows], cache.length)
             members.append((cache, torch.from_numpy(rows)))
+        wanted = np.arange(len(slots)) if wanted is None else wanted
         ids_, positions_, wanted_ = (torch.as_tensor(np.asarray(x, dtype=np.int64)) for x in (ids, positions, wanted))
         with torch.no_grad():
             batch = self.decoder.slots(ids_, positions_, members, wanted_)
             return self.decoder(batch, _NumpyTap(tap)).float().numpy()
 
-    def reset(self, slot: int) -> None:
-        """Forget a slot's sequence."""
-        self._caches.pop(slot, None)
-
-    def copy(self, from_slot: int, to_slot: int) -> None:
-        """Let a second slot continue a sequence on its own."""
+    def copy(self, source: int, target: int, length: int) -> None:
+        """Give slot `target` the first `length` positions of slot `source`."""
         # Keys and values are only ever replaced by longer or shorter tensors, never written into.
-        self._caches[to_slot] = Cache(dict(self._caches.get(from_slot, Cache()).blocks))
+        blocks = self._caches.get(source, Cache()).blocks
+        self._caches[target] = Cache({i: (k[:, :length], v[:, :length]) for i, (k, v) in blocks.items()})
 
     def keep(self, slot: int, length: int) -> None:
         """Forget what lies after the first `length` tokens of a slot."""
