@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -64,11 +65,14 @@ def flop_per_token(config: ModelConfig, context: int) -> int:
 def available_memory() -> int:
     """Return the bytes that this process can still take without swapping.
 
-    On Linux the kernel's own estimate, lowered by the limit of a container if there is one; elsewhere all memory.
+    On Linux the kernel's own estimate, lowered by the limit of a container if there is one; elsewhere all memory of
+    the machine, or no bound where the system does not say (Windows).
     """
     free = _mem_available(Path("/proc/meminfo"))
-    if free is None:
+    if free is None and hasattr(os, "sysconf"):
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if free is None:
+        return sys.maxsize
     left = _container_left(Path("/sys/fs/cgroup"))
     return free if left is None else min(free, left)
 

@@ -6,7 +6,7 @@ import codecs
 import functools
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -153,7 +153,9 @@ class Tokenizer:
     @functools.cached_property
     def _drops_first_space(self) -> bool:
         """Whether a text gets a space in front when encoded, to be taken off when decoded (Llama 1 and 2)."""
-        return self._scheme == "pieces"
+        steps = _decoder_steps(self.backend)
+        return any((step["type"] == "Strip" and step["start"] > 0) or
+                   (step["type"] == "Metaspace" and step.get("prepend_scheme") != "never") for step in steps)
 
     def _id_of_special(self, key: str, default: int | None) -> int | None:
         token = self._config.get(key)
@@ -191,12 +193,18 @@ class Decoding:
 
 
 def _scheme(backend: tokenizers.Tokenizer) -> Scheme:
-    decoder = backend.decoder
-    steps = json.loads(decoder.__getstate__()) if decoder is not None else {}
-    kinds = {step.get("type") for step in [steps, *steps.get("decoders", [])]}
+    kinds = {step["type"] for step in _decoder_steps(backend)}
     if "ByteLevel" in kinds:
         return "bytes"
     return "pieces" if kinds & {"ByteFallback", "Metaspace"} else "words"
+
+
+def _decoder_steps(backend: tokenizers.Tokenizer) -> list[dict[str, Any]]:
+    """Return the parts of the library's decoder, as its file format writes them."""
+    if backend.decoder is None:
+        return []
+    whole = json.loads(backend.decoder.__getstate__())
+    return whole["decoders"] if whole["type"] == "Sequence" else [whole]
 
 
 def _special_tokens(folder: Path) -> dict[str, Any]:
@@ -219,17 +227,11 @@ def _byte_of_character() -> dict[str, int]:
     return {chr(byte): byte for byte in printable} | {chr(256 + i): byte for i, byte in enumerate(others)}
 
 
-def byte_characters(data: bytes) -> str:
-    """Return the byte-level spelling of `data`: the inverse of reading a token's bytes."""
-    table = {byte: character for character, byte in _byte_of_character().items()}
-    return "".join(table[byte] for byte in data)
-
-
-def check_rows(tokenizer: Tokenizer, n_vocab: int, where: Sequence[str] = ("the tokenizer", "the embedding")) -> None:
+def check_rows(tokenizer: Tokenizer, n_vocab: int) -> None:
     """Refuse a tokenizer whose ids do not all have a row in the embedding.
 
     Raises: DamagedError.
     """
     if tokenizer.n_ids > n_vocab:
-        raise DamagedError(f"{where[0]} has ids up to {tokenizer.n_ids - 1} and {where[1]} only {n_vocab} rows; "
+        raise DamagedError(f"the tokenizer has ids up to {tokenizer.n_ids - 1} and the embedding only {n_vocab} rows; "
                            "they belong to different models")

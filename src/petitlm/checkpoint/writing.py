@@ -83,4 +83,8 @@ def _stored_values(stored_name: str, table: Mapping[str, Source], config: ModelC
             parts.append(values)
     values = parts[0] if len(parts) == 1 else np.concatenate(parts)
     values = np.ascontiguousarray(values.T if transposed else values)
-    return from_float32(values, _DTYPES[dtype])
+    stored = from_float32(values, _DTYPES[dtype])
+    if dtype == "float16" and not np.array_equal(np.isfinite(stored), np.isfinite(values)):
+        raise UsageError(f"tensor {stored_name!r} has the value {np.abs(values).max():.4g}, beyond the 65504 of float16; "
+                         "choose dtype bfloat16 or float32")
+    return stored

@@ -12,6 +12,7 @@ from petitlm.errors import ConfigError, DamagedError
 _ACTIVATIONS: dict[str, Activation] = {
     "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "gelu_fast": "gelu_tanh",  # one formula, three names
     "gelu": "gelu", "silu": "silu", "swish": "silu", "relu": "relu"}
+MAX_LAYERS = 10_000  # a damaged file must not make us write a table of billions of names
 _HF_ACTIVATIONS = {"gelu_tanh": "gelu_new", "gelu": "gelu", "silu": "silu", "relu": "relu"}
 
 
@@ -25,12 +26,12 @@ class Keys:
         self.values = values
         self.where = where
 
-    def integer(self, key: str, default: int | None = None) -> int:
+    def integer(self, key: str, default: int | None = None, most: int = (1 << 31) - 1) -> int:
         value = self._get(key, default)
         if isinstance(value, float) and value.is_integer():
             value = int(value)
-        if type(value) is not int or not 0 <= value < 1 << 31:
-            raise self.error(key, value, "a whole number")
+        if type(value) is not int or not 0 <= value <= most:
+            raise self.error(key, value, f"a whole number up to {most:,}")
         return value
 
     def number(self, key: str, default: float | None = None) -> float:
@@ -130,7 +131,7 @@ def _phi(keys: Keys) -> ModelConfig:
     d_head = _head_size(keys, d_model, n_heads)
     rope = _rope(keys, default_share=0.5)  # the share is 0.5 where the file does not say
     return ModelConfig(
-        n_layers=keys.integer("num_hidden_layers"), d_model=d_model, n_heads=n_heads, d_head=d_head,
+        n_layers=keys.integer("num_hidden_layers", most=MAX_LAYERS), d_model=d_model, n_heads=n_heads, d_head=d_head,
         n_kv_heads=keys.integer("num_key_value_heads", n_heads), d_mlp=keys.integer("intermediate_size"),
         n_vocab=keys.integer("vocab_size"), n_ctx=keys.integer("max_position_embeddings"),
         norm_eps=keys.number("layer_norm_eps", 1e-5), activation=keys.activation("hidden_act", "gelu_new"),
@@ -144,7 +145,7 @@ def _phi_2023(keys: Keys) -> ModelConfig:
     """The keys of the first phi checkpoints (`mixformer-sequential`, then `phi-msft`)."""
     n_heads, d_model = keys.integer("n_head"), keys.integer("n_embd")
     return ModelConfig(
-        n_layers=keys.integer("n_layer"), d_model=d_model, n_heads=n_heads, d_head=_head_size(keys, d_model, n_heads),
+        n_layers=keys.integer("n_layer", most=MAX_LAYERS), d_model=d_model, n_heads=n_heads, d_head=_head_size(keys, d_model, n_heads),
         n_kv_heads=keys.integer("n_head_kv", n_heads), d_mlp=keys.integer("n_inner", 4 * d_model),
         n_vocab=keys.integer("vocab_size"), n_ctx=keys.integer("n_positions"),
         norm_eps=keys.number("layer_norm_epsilon", 1e-5), activation=keys.activation("activation_function", "gelu_new"),
@@ -158,7 +159,7 @@ def _llama(keys: Keys) -> ModelConfig:
     rope, n_ctx = _rope(keys), keys.integer("max_position_embeddings", 2048)
     attention_bias, mlp_bias = keys.flag("attention_bias", False), keys.flag("mlp_bias", False)
     return ModelConfig(
-        n_layers=keys.integer("num_hidden_layers"), d_model=d_model, n_heads=n_heads, d_head=d_head,
+        n_layers=keys.integer("num_hidden_layers", most=MAX_LAYERS), d_model=d_model, n_heads=n_heads, d_head=d_head,
         n_kv_heads=keys.integer("num_key_value_heads", n_heads), d_mlp=keys.integer("intermediate_size"),
         n_vocab=keys.integer("vocab_size"), n_ctx=n_ctx, norm="rms", norm_eps=keys.number("rms_norm_eps", 1e-6),
         parallel_block=False, gated_mlp=True, activation=keys.activation("hidden_act", "silu"),
@@ -174,7 +175,7 @@ def _gpt(keys: Keys) -> ModelConfig:
     keys.refuse("add_cross_attention", False, "it attends to an encoder")
     n_heads, d_model = keys.integer("n_head"), keys.integer("n_embd")
     return ModelConfig(
-        n_layers=keys.integer("n_layer"), d_model=d_model, n_heads=n_heads, d_head=_head_size(keys, d_model, n_heads),
+        n_layers=keys.integer("n_layer", most=MAX_LAYERS), d_model=d_model, n_heads=n_heads, d_head=_head_size(keys, d_model, n_heads),
         d_mlp=keys.integer("n_inner", 4 * d_model), n_vocab=keys.integer("vocab_size"),
         n_ctx=keys.integer("n_positions", keys.integer("n_ctx", 1024)),
         norm_eps=keys.number("layer_norm_epsilon", 1e-5),

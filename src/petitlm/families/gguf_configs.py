@@ -8,7 +8,7 @@ from typing import Any
 
 from petitlm.config import ModelConfig, RopeScaling
 from petitlm.errors import ConfigError, DamagedError
-from petitlm.families.configs import Keys
+from petitlm.families.configs import MAX_LAYERS, Keys
 from petitlm.rotary import frequencies
 
 
@@ -75,7 +75,7 @@ def _common(keys: _Metadata, shapes: Mapping[str, tuple[int, ...]]) -> dict[str,
     if n_heads == 0 or (d_model % n_heads and "attention.key_length" not in keys.values):
         raise ConfigError(f"{keys.where}: {n_heads} heads do not divide the width {d_model}; "
                           "the head size must be a whole number")
-    return {"n_layers": keys.integer("block_count"), "d_model": d_model, "n_heads": n_heads,
+    return {"n_layers": keys.integer("block_count", most=MAX_LAYERS), "d_model": d_model, "n_heads": n_heads,
             "n_kv_heads": keys.integer("attention.head_count_kv", n_heads),
             "d_head": keys.integer("attention.key_length", d_model // n_heads),
             "d_mlp": keys.integer("feed_forward_length"), "n_vocab": shapes["token_embd.weight"][0],
