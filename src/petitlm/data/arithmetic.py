@@ -6,12 +6,14 @@ Answers restate the sum in digits (`27 + 15 = 42.`): a small model first transla
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 from typing import NamedTuple
 
 from petitlm.data.french import accented, elide
 from petitlm.data.number_words import feminine, to_words
 from petitlm.data.record import Problem
+from petitlm.data.typing_habits import in_haste
 
 FAMILY = "arithmetic"
 VERSION = 1
@@ -122,7 +124,8 @@ def draw(rng: Random, language: str, level: int, held_out: bool) -> Problem:
         kind = rng.choice(_KINDS[level])
         problem = _DRAW[kind](rng, language, level, kind)
         if is_held_out(problem.structure) == held_out:
-            return problem
+            is_story = kind.endswith("-story")
+            return problem if is_story else replace(problem, question=in_haste(rng, problem.question))
 
 
 _KINDS = (

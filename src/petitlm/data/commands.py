@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from petitlm.data.number_words import feminine, to_words
 from petitlm.data.record import Problem
+from petitlm.data.typing_habits import in_haste
 
 FAMILY = "commands"
 VERSION = 1
@@ -103,7 +104,7 @@ def draw(rng: Random, language: str, level: int, held_out: bool) -> Problem:
     answer = "; ".join(clause.actions for clause in done)
     said = template.format(*(clause.said for clause in clauses))
     question = rng.choice(_FRAMES[language]).format(said)
-    question = question[0].upper() + question[1:]
+    question = in_haste(rng, question[0].upper() + question[1:])
     return Problem(FAMILY, language, level, structure, f"{FAMILY}:{structure}:{answer}", question, answer)
 
 

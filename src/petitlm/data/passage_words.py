@@ -7,36 +7,21 @@ from typing import NamedTuple
 from petitlm.data.french import definite
 
 NOT_SAID = {"en": "The text does not say.", "fr": "Le texte ne le dit pas."}
-NAMES = [
-    "Lea",
-    "Anna",
-    "Emma",
-    "Alice",
-    "Nora",
-    "Julie",
-    "Sara",
-    "Clara",
-    "Marie",
-    "Lucie",
-    "Elsa",
-    "Ines",
-    "Rosa",
-    "Zoe",
-    "Tom",
-    "Paul",
-    "Hugo",
-    "Leo",
-    "Adam",
-    "Lucas",
-    "Max",
-    "Victor",
-    "Simon",
-    "Oscar",
-    "Felix",
-    "Martin",
-    "Noah",
-    "Louis",
-]
+# fmt: off
+NAMES = (
+    "Lea", "Anna", "Emma", "Alice", "Nora", "Julie", "Sara", "Clara", "Marie", "Lucie", "Elsa", "Ines", "Rosa", "Zoe",
+    "Jeanne", "Camille", "Manon", "Eva", "Louise", "Jade", "Olivia", "Sofia", "Ada", "Iris", "Amina", "Fatou", "Mia",
+    "Tom", "Paul", "Hugo", "Leo", "Adam", "Lucas", "Max", "Victor", "Simon", "Oscar", "Felix", "Martin", "Noah",
+    "Louis", "Jules", "Arthur", "Gabriel", "Nathan", "Sam", "Omar", "Karim", "Ivan", "David", "Thomas", "Daniel",
+)
+# Two or three make an invented name.
+SYLLABLES = (
+    "ba", "be", "bi", "bo", "da", "de", "di", "do", "du", "fa", "fe", "fi", "ga", "go", "gu", "ja", "jo", "ka",
+    "ke", "ki", "ko", "la", "le", "li", "lo", "lu", "ma", "me", "mi", "mo", "na", "ne", "ni", "no", "pa", "pe",
+    "pi", "ra", "re", "ri", "ro", "ru", "sa", "se", "si", "so", "ta", "te", "ti", "to", "va", "ve", "vi", "za",
+    "zo", "an", "el", "il", "ran", "min", "tor", "bel", "dan", "nis", "lin", "mar", "sol", "kar", "ver",
+)
+# fmt: on
 
 
 class Noun(NamedTuple):
@@ -64,6 +49,16 @@ PLACES = (
     Noun("workshop", "atelier", False),
     Noun("library", "bibliothèque", True),
     Noun("park", "parc", False),
+    Noun("barn", "grange", True),
+    Noun("shop", "boutique", True),
+    Noun("forest", "forêt", True),
+    Noun("church", "église", True),
+    Noun("yard", "cour", True),
+    Noun("tent", "tente", True),
+    Noun("castle", "château", False),
+    Noun("museum", "musée", False),
+    Noun("airport", "aéroport", False),
+    Noun("cabin", "cabane", True),
 )
 THINGS = (
     Noun("key", "clé", True),
@@ -82,6 +77,29 @@ THINGS = (
     Noun("ladder", "échelle", True),
     Noun("camera", "appareil", False),
     Noun("map", "carte", True),
+    Noun("knife", "couteau", False),
+    Noun("spoon", "cuillère", True),
+    Noun("plate", "assiette", True),
+    Noun("bottle", "bouteille", True),
+    Noun("box", "boîte", True),
+    Noun("candle", "bougie", True),
+    Noun("hat", "chapeau", False),
+    Noun("coat", "manteau", False),
+    Noun("shoe", "chaussure", True),
+    Noun("ring", "bague", True),
+    Noun("phone", "téléphone", False),
+    Noun("guitar", "guitare", True),
+    Noun("flower", "fleur", True),
+    Noun("pear", "poire", True),
+    Noun("lemon", "citron", False),
+    Noun("bread", "pain", False),
+    Noun("rope", "corde", True),
+    Noun("brush", "brosse", True),
+    Noun("basket", "panier", False),
+    Noun("doll", "poupée", True),
+    Noun("needle", "aiguille", True),
+    Noun("sword", "épée", True),
+    Noun("egg", "œuf", False),
 )
 
 # Sentences of each event: {p} who, {q} to whom, {o} the thing, {x} the place. Only the first needs no known place.

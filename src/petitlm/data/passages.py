@@ -12,68 +12,14 @@ from random import Random
 from typing import NamedTuple, TypeAlias
 
 from petitlm.data.french import accented, elide
-from petitlm.data.passage_words import NAMES, NOT_SAID, PLACES, TELL, THINGS, Noun
+from petitlm.data.passage_words import NOT_SAID, PLACES, TELL, THINGS, Noun
+from petitlm.data.passage_world import Event, World, draw_name, live, pattern
 from petitlm.data.record import Problem
+from petitlm.data.typing_habits import in_haste
 
 FAMILY = "passages"
 VERSION = 1
 LEVEL_WEIGHTS = (4, 4, 3, 2)
-
-
-class Event(NamedTuple):
-    """Something that happens.
-
-    `is`, `go`: a person and a place. `take`, `drop`: a person and a thing. `give`: with the person it goes `to`.
-    `lies`: a thing and a place.
-    """
-
-    verb: str
-    who: str = ""
-    thing: Noun | None = None
-    place: Noun | None = None
-    to: str = ""
-
-
-class World:
-    """Who and what is where, as far as the events tell; `decider` remembers which kind of event settled each fact."""
-
-    def __init__(self) -> None:
-        self.place_of: dict[str, Noun] = {}
-        self.holder_of: dict[Noun, str | None] = {}
-        self.lies_in: dict[Noun, Noun | None] = {}
-        self.decider: dict[str | Noun, str] = {}
-        self.has_acted: set[str] = set()
-        self.has_held: set[str] = set()
-
-    def happen(self, event: Event) -> None:
-        """Change the world by one event."""
-        verb, who, thing, place, to = event
-        self.has_acted |= {who, to}
-        if verb in ("is", "go"):
-            assert place is not None
-            self.place_of[who] = place
-            self.decider[who] = verb
-            for held in self.held_by(who):
-                self.decider[held] = "carry"
-            return
-        assert thing is not None
-        self.decider[thing] = verb
-        if verb == "lies":
-            self.holder_of[thing], self.lies_in[thing] = None, place
-        elif verb == "drop":
-            self.holder_of[thing], self.lies_in[thing] = None, self.place_of.get(who)
-        else:
-            self.holder_of[thing] = holder = to if verb == "give" else who
-            self.has_held.add(holder)
-
-    def held_by(self, who: str) -> list[Noun]:
-        """The things that `who` holds."""
-        return [thing for thing, holder in self.holder_of.items() if holder == who]
-
-    def whereabouts(self, thing: Noun) -> Noun | None:
-        """Where `thing` is, with whoever holds it; None if the events do not tell."""
-        holder = self.holder_of.get(thing)
-        return self.place_of.get(holder) if holder else self.lies_in.get(thing)
 
 
 def is_held_out(structure: str) -> bool:
@@ -93,13 +39,13 @@ def draw(rng: Random, language: str, level: int, held_out: bool) -> Problem:
 def draw_conversation(rng: Random, language: str, level: int, held_out: bool, n_questions: int) -> list[Problem]:
     """Make `n_questions` different questions about one passage; `held_out` is about the last, the others are not."""
     while True:
-        events, world = _live(rng, 2 + level)
+        events, world = live(rng, 2 + level)
         wanted = [False] * (n_questions - 1) + [held_out]
         asked = [_ask(rng, language, world, events, held) for held in wanted]
         if None not in asked and len(set(asked)) == n_questions:
             break
     told = _told(rng, language, events)
-    return [_problem(language, level, told, question) for question in asked if question]
+    return [_problem(language, level, told, each, in_haste(rng, each.question)) for each in asked if each]
 
 
 class _Asked(NamedTuple):
@@ -116,57 +62,16 @@ def _ask(rng: Random, language: str, world: World, events: list[Event], held_out
     if found is None:
         return None
     question, answer, decider, subject = found
-    structure = f"{kind}/{decider}/{_pattern(events)}"
+    structure = f"{kind}/{decider}/{pattern(events)}"
     if is_held_out(structure) != held_out:
         return None
     return _Asked(question, answer, structure, f"{FAMILY}:{structure}:{','.join(map(_fillers, events))}:{subject}")
 
 
-def _problem(language: str, level: int, told: str, asked: _Asked) -> Problem:
+def _problem(language: str, level: int, told: str, asked: _Asked, question: str) -> Problem:
     spelled = accented if language == "fr" else str
-    question, answer, told = spelled(asked.question), spelled(asked.answer), spelled(told)
+    question, answer, told = spelled(question), spelled(asked.answer), spelled(told)
     return Problem(FAMILY, language, level, asked.structure, asked.key, question, answer, told)
-
-
-def _live(rng: Random, n_events: int) -> tuple[list[Event], World]:
-    """Draw events that make sense one after the other, and the world they leave."""
-    people: list[str] = rng.sample(NAMES, rng.choice((2, 2, 3)))
-    things = rng.sample(THINGS, 2)
-    places = rng.sample(PLACES, 3)
-    world = World()
-    events: list[Event] = []
-    while len(events) < n_events:
-        event = _next_event(rng, world, people, things, places)
-        if event is not None:
-            world.happen(event)
-            events.append(event)
-    return events, world
-
-
-def _next_event(rng: Random, world: World, people: list[str], things: list[Noun], places: list[Noun]) -> Event | None:
-    who = rng.choice(people)
-    verb = rng.choice(("move", "move", "take", "drop", "give", "lies"))
-    if verb == "move":
-        place = rng.choice(places)
-        here = world.place_of.get(who)
-        # "is" after an act could be read as the place of that act, so it only introduces a person.
-        verb = "go" if who in world.has_acted else rng.choice(("is", "go"))
-        return None if place == here else Event(verb, who, place=place)
-    thing = rng.choice(things)
-    holder = world.holder_of.get(thing)
-    if verb == "lies":
-        return None if thing in world.decider else Event("lies", thing=thing, place=rng.choice(places))
-    if verb == "take":
-        where = world.whereabouts(thing)
-        reachable = where is None or where == world.place_of.get(who)
-        return Event("take", who, thing) if holder is None and reachable else None
-    if holder is None:
-        return None
-    if verb == "drop":
-        return Event("drop", holder, thing)
-    if who == holder or world.place_of.get(who) != world.place_of.get(holder):
-        return None
-    return Event("give", holder, thing, to=who)
 
 
 def _fillers(event: Event) -> str:
@@ -192,16 +97,6 @@ def _tell(rng: Random, language: str, event: Event, is_placed: bool) -> str:
     return template.format(p=event.who, q=event.to, o=thing, O=thing[:1].upper() + thing[1:], x=place)
 
 
-def _pattern(events: list[Event]) -> str:
-    """Verbs with people numbered by appearance: `is0.take0.go1`."""
-    order: dict[str, int] = {}
-    for event in events:
-        for name in (event.who, event.to):
-            if name:
-                order.setdefault(name, len(order))
-    return ".".join(f"{e.verb}{order.get(e.who, '')}{order.get(e.to, '')}" for e in events)
-
-
 _Found: TypeAlias = tuple[str, str, str, str] | None
 """Question, answer, kind of event that settles it ("unsaid" if none), subject of the question."""
 
@@ -217,7 +112,7 @@ def _is(language: str) -> str:
 def _ask_where_person(rng: Random, language: str, world: World) -> _Found:
     told = list(world.place_of)
     unsaid = not told or rng.random() < 0.15
-    who = rng.choice([name for name in NAMES if name not in world.place_of]) if unsaid else rng.choice(told)
+    who = draw_name(rng, told) if unsaid else rng.choice(told)
     question = f"Where is {who}?" if language == "en" else f"Où est {who} ?"
     if unsaid:
         return question, NOT_SAID[language], "unsaid", who
@@ -262,8 +157,7 @@ def _ask_what_has(rng: Random, language: str, world: World) -> _Found:
     else:
         # Not one who gave everything away: whether that leaves nothing, the text does not settle.
         present = [name for name in world.place_of if name not in world.has_held]
-        absent = [name for name in NAMES if name not in world.has_acted]
-        who = rng.choice(present if present and rng.random() < 0.6 else absent)
+        who = rng.choice(present) if present and rng.random() < 0.6 else draw_name(rng, world.has_acted)
     held = world.held_by(who)
     question = f"What does {who} have?" if language == "en" else f"Qu'est-ce {elide('que', who)} a ?"
     if not held:
@@ -288,11 +182,26 @@ def _ask_yes_no(rng: Random, language: str, world: World) -> _Found:
     return question, answer, world.decider[who], f"{who}+{asked.en}"
 
 
+def _ask_who_in(rng: Random, language: str, world: World) -> _Found:
+    told = list(dict.fromkeys(world.place_of.values()))
+    place = rng.choice(told) if told and rng.random() < 0.8 else rng.choice(PLACES)
+    there = [who for who, where in world.place_of.items() if where == place]
+    is_in = f"{_is(language)} {_in(place, language)}"
+    question = f"Who {is_in}?" if language == "en" else f"Qui {is_in} ?"
+    if not there:
+        return question, NOT_SAID[language], "unsaid", place.en
+    if len(there) == 1:
+        return question, f"{there[0]} {is_in}.", world.decider[there[0]], place.en
+    joint, are = (" and ", "are") if language == "en" else (" et ", "sont")
+    return question, f"{joint.join(there)} {are} {_in(place, language)}.", "several", place.en
+
+
 _QUESTIONS: dict[str, Callable[[Random, str, World], _Found]] = {
     "where-person": _ask_where_person,
     "where-thing": _ask_where_thing,
     "who-has": _ask_who_has,
     "what-has": _ask_what_has,
     "yes-no": _ask_yes_no,
+    "who-in": _ask_who_in,
 }
 _KINDS = tuple(_QUESTIONS)

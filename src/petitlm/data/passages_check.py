@@ -38,18 +38,20 @@ def _sentences(language: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
 _SENTENCES = {language: _sentences(language) for language in _THING}
 _QUESTIONS = {
     "en": (
-        ("where-thing", re.compile(rf"Where is ({_THING['en']})\?")),
-        ("where-person", re.compile(r"Where is (\w+)\?")),
-        ("who-has", re.compile(rf"Who has ({_THING['en']})\?")),
-        ("what-has", re.compile(r"What does (\w+) have\?")),
-        ("yes-no", re.compile(rf"Is (\w+) in ({_THING['en']})\?")),
+        ("where-thing", re.compile(rf"Where is ({_THING['en']})")),
+        ("where-person", re.compile(r"Where is (\w+)")),
+        ("who-in", re.compile(rf"Who is in ({_THING['en']})")),
+        ("who-has", re.compile(rf"Who has ({_THING['en']})")),
+        ("what-has", re.compile(r"What does (\w+) have")),
+        ("yes-no", re.compile(rf"Is (\w+) in ({_THING['en']})")),
     ),
     "fr": (
-        ("where-thing", re.compile(rf"Où est ({_THING['fr']}) \?")),
-        ("where-person", re.compile(r"Où est (\w+) \?")),
-        ("who-has", re.compile(rf"Qui a ({_THING['fr']}) \?")),
-        ("what-has", re.compile(r"Qu'est-ce qu(?:e |')(\w+) a \?")),
-        ("yes-no", re.compile(rf"Est-ce qu(?:e |')(\w+) est dans ({_THING['fr']}) \?")),
+        ("where-thing", re.compile(rf"Où est ({_THING['fr']})")),
+        ("where-person", re.compile(r"Où est (\w+)")),
+        ("who-in", re.compile(rf"Qui est dans ({_THING['fr']})")),
+        ("who-has", re.compile(rf"Qui a ({_THING['fr']})")),
+        ("what-has", re.compile(r"Qu'est-ce qu(?:e |')(\w+) a")),
+        ("yes-no", re.compile(rf"Est-ce qu(?:e |')(\w+) est dans ({_THING['fr']})")),
     ),
 }
 
@@ -70,8 +72,10 @@ def check(problem: Problem) -> str | None:
         if event is None:
             return f"cannot read the sentence {sentence!r}"
         events.append(event)
+    asked = problem.question.rstrip("? ")
+    asked = asked[:1].upper() + asked[1:]
     for kind, pattern in _QUESTIONS[problem.language]:
-        if found := pattern.fullmatch(problem.question):
+        if found := pattern.fullmatch(asked):
             wanted = _answer(kind, [_lower_first(group) for group in found.groups()], events, problem.language)
             return None if problem.answer == wanted else f"the text gives {wanted!r}, not {problem.answer!r}"
     return f"cannot read the question {problem.question!r}"
@@ -130,6 +134,11 @@ def _answer(kind: str, asked: list[str], events: list[_Event], language: str) ->
     if kind == "who-has":
         holder = _holder_of(subject, events)
         return f"{holder[:1].upper()}{holder[1:]} {has} {subject}." if holder else _NOT_SAID[language]
+    if kind == "who-in":
+        people = dict.fromkeys(e.who for e in events if e.verb == "place")
+        there = [who[:1].upper() + who[1:] for who in people if _place_of(who, events) == subject]
+        is_in = is_in if len(there) < 2 else "are in" if language == "en" else "sont dans"
+        return f"{joint.join(there)} {is_in} {subject}." if there else _NOT_SAID[language]
     things = list(dict.fromkeys(e.thing for e in events if e.thing))
     held = [thing for thing in things if _holder_of(thing, events) == subject]
     return f"{person} {has} {joint.join(held)}." if held else _NOT_SAID[language]

@@ -10,8 +10,9 @@ import re
 from random import Random
 
 from petitlm.data.french import accented, elide
-from petitlm.data.passage_words import NAMES
+from petitlm.data.passage_world import draw_name
 from petitlm.data.record import Problem
+from petitlm.data.typing_habits import in_haste
 
 FAMILY = "small-talk"
 VERSION = 1
@@ -122,8 +123,10 @@ def draw(rng: Random, language: str, level: int, held_out: bool) -> Problem:
         structure = f"{intent}/{wording}"
         if is_held_out(structure) == held_out:
             break
-    filler = rng.choice({"greet-name": NAMES, "unknown": _TOPICS[language]}.get(intent, ("",)))
-    question = wording.format(filler, de=elide("de", filler))
+    filler = ""
+    if intent in ("greet-name", "unknown"):
+        filler = draw_name(rng) if intent == "greet-name" else rng.choice(_TOPICS[language])
+    question = in_haste(rng, wording.format(filler, de=elide("de", filler)))
     answer = REPLIES[language][intent].format(filler)
     if language == "fr":
         question, answer = accented(question), accented(answer)
