@@ -9,8 +9,13 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import settings
+
+from petitlm.checkpoint import save_hf
+from petitlm.config import ModelConfig
+from petitlm.tokenizer import Tokenizer
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -31,4 +36,39 @@ def shared() -> Path:
     folder = ROOT.parent / "shared"
     if not folder.is_dir():
         pytest.skip(f"needs the data folder {folder}; put it beside the checkout to run this test")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def byte_tokenizer() -> Tokenizer:
+    """One id for each byte, in byte order, and an end token after them."""
+    import tokenizers
+    from tokenizers import decoders, models, pre_tokenizers
+
+    letters = pre_tokenizers.ByteLevel.alphabet()
+    backend = tokenizers.Tokenizer(models.BPE({letter: id for id, letter in enumerate(sorted(letters))}, []))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    backend.add_special_tokens(["<|endoftext|>"])
+    return Tokenizer(backend, eos_id=256, bos_id=256)
+
+
+@pytest.fixture(scope="session")
+def tiny_config() -> ModelConfig:
+    """A phi of two layers, with rows that no token uses (257 to 263)."""
+    return ModelConfig(n_layers=2, d_model=64, n_heads=4, d_head=16, d_mlp=128, n_vocab=264, n_ctx=256, n_rotary=8,
+                       unembed_bias=True, bos_id=256, eos_id=256)
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory, tiny_config: ModelConfig, byte_tokenizer: Tokenizer) -> Path:
+    """A checkpoint folder of `tiny_config` with random weights and a card; read it, never write into it."""
+    rng, shapes = np.random.default_rng(7), tiny_config.tensor_shapes()
+
+    def read(name: str) -> np.ndarray:
+        is_gain = name.endswith("weight") and ".ln" in f".{name}"
+        return (rng.normal(0, 0.1, shapes[name]) + is_gain).astype(np.float32)
+
+    folder = tmp_path_factory.mktemp("checkpoints") / "tiny-phi"
+    save_hf(folder, tiny_config, read, byte_tokenizer, dtype="float32", card="# Tiny\n\nRandom weights, for tests.\n")
     return folder

@@ -15,13 +15,6 @@ if TYPE_CHECKING:
     from petitlm.front import Model
     from petitlm.prompts import PromptShape
 
-def load_model(path: str | None, bits: int | None, threads: int | None) -> Model:
-    """Load the model that the options name."""
-    import petitlm
-
-    return petitlm.load(path, bits=bits, threads=threads)
-
-
 @dataclass
 class Display:
     """Shows an answer on `out` as it is made."""

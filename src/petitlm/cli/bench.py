@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from petitlm import sizes
-from petitlm.cli import answer
+from petitlm.cli.models import load_model
 from petitlm.cli.options import json_option, model_options
 from petitlm.cli.output import note, print_columns, print_json
 
 if TYPE_CHECKING:
     from petitlm.evals.speed import SpeedReport
-
-BANDWIDTH_SECONDS = 1.0
-
 
 class Lengths(click.ParamType):
     """Whole numbers separated by commas: 128,1024."""
@@ -47,19 +44,25 @@ def command(model: str | None, bits: int | None, threads: int | None, prefill: i
     with half of it as prompt and a quarter each before and after. Close other programs first: what they took
     meanwhile is printed, too.
     """
-    from petitlm.engine import kernels
+    from petitlm.engine.kernels import NativeKernels, make_kernels
     from petitlm.evals import conditions, speed
 
-    loaded = answer.load_model(model, bits, threads)
+    loaded = load_model(model, bits, threads)
     config = loaded.config
     speed.prefill_seconds(loaded, min(8, config.n_ctx - 1), seed=0)
     start_s = conditions.seconds_since_process_start()
+    kernels = make_kernels(loaded.threads)
+
+    def bandwidth() -> float:
+        assert isinstance(kernels, NativeKernels)
+        return kernels.read_bandwidth(min(1 << 30, sizes.available_memory() // 4))
+
     facts = {"model": loaded.name, "parameters": sizes.n_params(config), "bits": loaded.bits, "threads": loaded.threads,
-             "kernels": kernels.isa_name(), **conditions.machine()}
+             "kernels": kernels.isa, **conditions.machine()}
     report = speed.measure(
         loaded, prefill=prefill or min(512, config.n_ctx // 2), contexts=contexts or (min(128, config.n_ctx // 4),),
         n_tokens=n_tokens or min(64, config.n_ctx // 4), repetitions=reps,
-        bandwidth=lambda: kernels.read_bandwidth(loaded.threads, BANDWIDTH_SECONDS), conditions=facts, start_s=start_s,
+        bandwidth=bandwidth if isinstance(kernels, NativeKernels) else None, conditions=facts, start_s=start_s,
         say=lambda text: None if as_json else note(f"measuring {text} ..."))
     if as_json:
         print_json(report)
@@ -70,14 +73,17 @@ def command(model: str | None, bits: int | None, threads: int | None, prefill: i
 def lines(report: SpeedReport) -> list[tuple[str, str]]:
     """Return (name, figure) for each line of the report."""
     facts, read = report.conditions, report.bandwidth_bytes_per_s
+    limit = f"{read.median / 1e9:.1f} GB/s ({read.low / 1e9:.1f}..{read.high / 1e9:.1f})" if read else "not measured"
     rows = [("model", f"{facts['model']}, {facts['parameters']:,} parameters, {facts['bits']} bits"),
             ("machine", f"{facts['processor']}, {facts['cores']} cores"),
             ("computed with", f"{facts['threads']} threads, {facts['kernels']} kernels"),
-            ("memory bandwidth", f"{read.median / 1e9:.1f} GB/s ({read.low / 1e9:.1f}..{read.high / 1e9:.1f})"),
+            ("memory bandwidth", limit),
             (f"prefill of {report.prefill_tokens}", f"{report.prefill_tokens_per_s} tokens/s"),
             ("time to first token", f"{report.first_token_s} s, with that prompt")]
-    rows += [(f"decode after {row.context}", f"{row.tokens_per_s} tokens/s, {row.share:.0%} of the "
-              f"{row.ceiling_tokens_per_s:,.1f} that the bandwidth allows") for row in report.decode]
+    for row in report.decode:
+        rows.append((f"decode after {row.context}", f"{row.tokens_per_s} tokens/s"))
+        if row.share:
+            rows.append(("", f"{row.share:.0%} of the {row.ceiling_tokens_per_s:,.1f} that the bandwidth allows"))
     if report.start_s is not None:
         rows.append(("start", f"{report.start_s:.2f} s from process start to the first token"))
     rows.append(("peak memory", sizes.size_text(report.peak_memory_bytes)))

@@ -14,6 +14,7 @@ import click
 
 from petitlm.cli import answer
 from petitlm.cli.conversation import Conversation
+from petitlm.cli.models import load_model
 from petitlm.cli.options import (
     SAMPLING,
     SHAPES,
@@ -28,7 +29,7 @@ from petitlm.errors import PetitError, UsageError
 from petitlm.prompts import PromptShape, shape_named
 
 if TYPE_CHECKING:
-    from petitlm.front import Generation, Model
+    from petitlm.front import Model
 
 QUOTES = '"""'
 
@@ -51,11 +52,11 @@ def command(model: str | None, bits: int | None, threads: int | None, shape: str
 
     In a pipe, every line of standard input is one turn. With --json, each answer is one JSON object on a line.
     """
-    loaded = answer.load_model(model, bits, threads)
+    loaded = load_model(model, bits, threads)
     settings = {**sampling, "shape": shape or loaded.prompt, "stop": stop}
     chat = Chat(loaded, settings, Conversation(system=system), as_json)
     if sys.stdin.isatty():
-        note(f"{loaded.name}, {loaded.bits} bits, context of {loaded.config.n_ctx} tokens. /help helps, /bye ends.")
+        note(f"{loaded.name}, {loaded.bits} bits, context of {loaded.context} tokens. /help helps, /bye ends.")
     chat.talk(line_reader())
 
 
@@ -109,28 +110,23 @@ class Chat:
         """Answer one turn of the user; Ctrl-C ends the answer where it is, and the conversation goes on."""
         shape = shape_named(self.settings["shape"])
         answer.warn_of_turns(shape, text)
-        prompt, n_prompt = self._fit(shape, text)
-        options = {name: self.settings[name] for name in SAMPLING} | {
-            "stop": (*shape.stops, *self.settings["stop"]),
-            "max_tokens": answer.longest_answer(self.model, n_prompt, self.settings["max_tokens"])}
+        prompt = self._fit(shape, text)
+        options = {name: self.settings[name] for name in SAMPLING} | {"stop": (*shape.stops, *self.settings["stop"])}
         reply = self._say_json(prompt, options) if self.as_json else self._say(prompt, options, shape.has_turns)
         self.conversation.add(text, reply.strip())
 
-    def _fit(self, shape: PromptShape, text: str) -> tuple[str, int]:
-        """Return the prompt and its tokens; say so when turns had to be left out."""
-        n_ctx = self.model.config.n_ctx
-        # Without a number from the person, an answer is promised a quarter of the context.
-        for_answer = self.settings["max_tokens"] or min(answer.DEFAULT_MAX_TOKENS, n_ctx // 4)
-
-        def count(prompt: str) -> int:
-            return len(self.model.tokenizer.encode(prompt))
-
-        prompt, left_out = self.conversation.prompt(shape, text, count, n_ctx - for_answer)
+    def _fit(self, shape: PromptShape, text: str) -> str:
+        """Return the prompt; say so when turns had to be left out."""
+        n_ctx = self.model.context
+        # Without a number from the person, an answer is promised a quarter of the context, up to 256 tokens.
+        for_answer = self.settings["max_tokens"] or min(256, n_ctx // 4)
+        prompt, left_out = self.conversation.prompt(shape, text, lambda prompt: len(self.model.encode(prompt)),
+                                                    n_ctx - for_answer)
         if left_out > self.left_out:
             note(f"(the conversation outgrew the context of {n_ctx} tokens: the model no longer sees the oldest "
                  f"{left_out} of {len(self.conversation.turns)} turns; /clear starts afresh)")
         self.left_out = left_out
-        return prompt, count(prompt)
+        return prompt
 
     def _say(self, prompt: str, options: dict[str, Any], trim: bool) -> str:
         parts, display = list[str](), answer.Display(sys.stdout, trim)
@@ -145,18 +141,15 @@ class Chat:
             sys.stdout.write("\n")
             note("(stopped; what was said so far stays in the conversation)")
             return "".join(parts)
-        finally:
-            stream.close()
         sys.stdout.write("\n")
         sys.stdout.flush()
-        answer.say_summary(stream.result, self.settings["max_tokens"])
+        note(answer.summary(stream.result, self.settings["max_tokens"]))
         return "".join(parts)
 
     def _say_json(self, prompt: str, options: dict[str, Any]) -> str:
-        result: Generation = self.model.generate(prompt, **options)
-        print_json_line({"text": result.text, "finish": result.finish, "prompt_tokens": result.n_prompt,
-                         "tokens": answer.n_tokens(result), "tokens_per_s": answer.rate(result),
-                         "seconds": answer.seconds(result), "turns_left_out": self.left_out})
+        result = self.model.generate(prompt, **options)
+        print_json_line({"text": result.text, "finish": result.finish, "turns_left_out": self.left_out,
+                         **answer.figures(result)})
         return result.text
 
     def obey(self, line: str) -> None:

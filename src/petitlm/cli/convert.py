@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from petitlm.cli.models import open_source
 from petitlm.cli.options import json_option
 from petitlm.cli.output import note, print_json, progress
 
@@ -24,9 +25,9 @@ def command(source: str, folder: str, layout: str, dtype: str, as_json: bool) ->
 
     One tensor is in memory at a time. FOLDER appears when it is complete.
     """
-    from petitlm.checkpoint import open_checkpoint, save_hf
+    from petitlm.checkpoint import save_hf
 
-    checkpoint, start = open_checkpoint(source), time.perf_counter()
+    checkpoint, start = open_source(source), time.perf_counter()
     names, done = list(checkpoint.config.tensor_shapes()), 0
     with progress("converting") as report:
 

@@ -16,7 +16,6 @@ from petitlm.config import ModelConfig
 from petitlm.errors import NotFoundError
 from petitlm.families import PRESETS, published
 
-
 FORMATS = {32: "32 bits (fp32)", 16: "16 bits (fp16)", 8: "8 bits", 4: "4 bits"}
 
 
@@ -31,6 +30,8 @@ class Subject:
     prompt: str | None = None
     n_ids: int | None = None
     """Ids that the tokenizer uses; the embedding may have more rows."""
+    packed_bits: int | None = None
+    """Bits that a packed folder holds."""
 
 
 @click.command()
@@ -68,12 +69,16 @@ def find(model: str | None) -> Subject:
         near = difflib.get_close_matches(model.lower(), PRESETS, 3, 0.5)
         raise NotFoundError(f"{model} is neither a file or folder nor a published shape; "
                             + (f"did you mean {', '.join(near)}?" if near else f"shapes: {', '.join(PRESETS)}"))
+    from petitlm.engine.packing import is_packed, open_packed
     from petitlm.front import DEFAULT_MODEL
 
     path = Path(model) if model is not None else DEFAULT_MODEL
+    name = path.resolve().name if model is not None else "petit's own model"
+    if is_packed(path):
+        packed = open_packed(path)
+        return Subject(name, packed.config, path, packed.card, packed.prompt, packed.tokenizer.n_ids, packed.bits)
     checkpoint = open_checkpoint(path)
-    return Subject(path.resolve().name, checkpoint.config, path, checkpoint.card, checkpoint.prompt,
-                   checkpoint.tokenizer().n_ids)
+    return Subject(name, checkpoint.config, path, checkpoint.card, checkpoint.prompt, checkpoint.tokenizer().n_ids)
 
 
 def describe(subject: Subject, available: int) -> dict[str, Any]:
@@ -88,7 +93,8 @@ def describe(subject: Subject, available: int) -> dict[str, Any]:
         formats.append({"bits": bits, "weight_bytes": weights, "with_full_context_bytes": weights + cache,
                         "fits": left >= cache, "context_that_fits": min(config.n_ctx, max(0, left // per_token))})
     return {"model": subject.name, "path": subject.path, "parameters": sizes.n_params(config), "config": config,
-            "prompt": subject.prompt, "tokenizer_ids": subject.n_ids, "kv_bytes_per_token": per_token,
+            "prompt": subject.prompt, "packed_bits": subject.packed_bits,
+            "tokenizer_ids": subject.n_ids, "kv_bytes_per_token": per_token,
             "flop_per_token": {"at_context_1": sizes.flop_per_token(config, 1),
                                "at_full_context": sizes.flop_per_token(config, config.n_ctx)},
             "available_bytes": available, "formats": formats, "card": subject.card,
@@ -103,8 +109,8 @@ def _print(subject: Subject, figures: dict[str, Any]) -> None:
              sizes.size_text(row["with_full_context_bytes"]), _verdict(row)) for row in figures["formats"]]
     click.echo()
     print_columns([("memory", "weights", "and full context", "on this machine"), *rows])
-    click.echo(f"\n{sizes.size_text(figures['available_bytes'])} of memory are available here. Figures are computed from "
-               "the shape" + ("; those called published have a source (--json)." if figures["published"] else "."))
+    click.echo(f"\n{sizes.size_text(figures['available_bytes'])} of memory are available here. Figures are computed "
+               "from the shape" + ("; those called published have a source (--json)." if figures["published"] else "."))
     if subject.card:
         click.echo(f"\n{_first_paragraph(subject.card)}\n(--card prints the whole card)")
 
@@ -124,6 +130,8 @@ def _facts(subject: Subject, figures: dict[str, Any]) -> list[tuple[str, str]]:
         ("work", f"{si_text(flop['at_context_1'])}FLOP a token, "
                  f"{si_text(flop['at_full_context'])}FLOP at full context"),
     ]
+    if subject.packed_bits:
+        facts.append(("packed in", FORMATS[subject.packed_bits]))
     if subject.prompt:
         facts.append(("prompt shape", subject.prompt))
     if tokens := figures["published"].get("training", {}).get("tokens", {}).get("value"):

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -47,8 +48,9 @@ def plain(value: Any) -> Any:
 
 
 def note(text: str) -> None:
-    """Say something about the result, in grey where colours are shown."""
-    click.secho(text, err=True, dim=True)
+    """Say something about the result, in grey where colours are wanted (https://no-color.org)."""
+    plain_terminal = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    click.secho(text, err=True, dim=None if plain_terminal else True)
 
 
 def print_columns(rows: Sequence[Sequence[str]]) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import statistics
 from pathlib import Path
 
 import click
 
+from petitlm.cli.models import open_source
 from petitlm.cli.options import json_option
 from petitlm.cli.output import note, print_json, progress
 
@@ -25,14 +27,17 @@ def command(source: str, folder: str, bits: int, threads: int | None, as_json: b
     One tensor is in memory at a time, so this needs far less memory than the model. FOLDER appears when it is complete.
     """
     from petitlm import sizes
-    from petitlm.checkpoint import open_checkpoint
     from petitlm.engine.packing import quantize
 
-    checkpoint = open_checkpoint(source)
+    checkpoint = open_source(source)
     with progress("packing") as report:
         result = quantize(checkpoint, Path(folder), bits, threads or os.cpu_count() or 1, report)
     if as_json:
         print_json({"source": source, "folder": folder, "bits": bits, **result})
         return
     click.echo(f"{folder}: {sizes.size_text(result['bytes'])}, {result['bits_per_weight']:.2f} bits a weight")
+    if errors := result["errors"]:
+        worst = max(errors, key=errors.get)
+        note(f"relative error of a matrix: median {statistics.median(errors.values()):.2%}, "
+             f"largest {errors[worst]:.2%} in {worst}")
     note(f"packed in {result['seconds']:.1f} s; run it with: petit run -m {folder} \"...\"")

@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from petitlm.cli import answer
+from petitlm.cli.models import load_model
 from petitlm.cli.options import json_option, model_options, prompt_options, sampling_options
-from petitlm.cli.output import print_json
+from petitlm.cli.output import note, print_columns, print_json
+from petitlm.errors import UsageError
 
 if TYPE_CHECKING:
-    from petitlm.front import Generation, Model
+    from petitlm.engine.generation import Generation
+    from petitlm.engine.sampling import Choice
+    from petitlm.front import Model
+    from petitlm.tokenizer import Tokenizer
 
 
 class LogitBias(click.ParamType):
@@ -47,38 +52,39 @@ def command(prompt: str | None, model: str | None, bits: int | None, threads: in
     error. With --json, one object with everything is printed at the end instead.
     """
     if prompt is None and sys.stdin.isatty():
-        raise click.UsageError("there is no prompt; write it after `petit run`, or - to read standard input")
-    text = answer.read_stdin() if prompt in (None, "-") else prompt
+        raise UsageError("there is no prompt; write it after `petit run`, or - to read standard input")
+    text = answer.read_stdin() if prompt is None or prompt == "-" else prompt
+    if not text.strip():
+        raise UsageError("the prompt is empty; write something to answer or to go on from")
     from petitlm.prompts import shape_named
 
-    loaded = answer.load_model(model, bits, threads)
+    loaded = load_model(model, bits, threads)
     layout = shape_named(shape or loaded.prompt)
     answer.warn_of_turns(layout, text)
     rendered = layout.render(text, system=system)
-    n_prompt = len(loaded.tokenizer.encode(rendered))
     options = {**sampling, "stop": (*layout.stops, *stop), "n": n, "logprobs": logprobs,
-               "logit_bias": dict(logit_bias) or None,
-               "max_tokens": answer.longest_answer(loaded, n_prompt, max_tokens)}
+               "logit_bias": dict(logit_bias), "max_tokens": max_tokens}
     if as_json:
         result = loaded.generate(rendered, **options)
         print_json(describe(loaded, layout.name, text, rendered, result))
         return
     result = answer.stream_answer(loaded, rendered, sys.stdout, layout.has_turns, **options)
     if logprobs is not None:
-        _print_logprobs(loaded, result)
-    answer.say_summary(result, max_tokens)
+        for choice in result.choices:
+            print_columns([("logprob", "token", "others"), *(columns(loaded.tokenizer, c) for c in choice.logprobs)])
+    note(answer.summary(result, max_tokens))
 
 
 def describe(model: Model, shape: str, prompt: str, rendered: str, result: Generation) -> dict[str, Any]:
     """Return what --json prints: the answers, with everything that decided them and how long they took."""
     choices = [{"index": i, "text": choice.text, "finish": choice.finish, "ids": choice.ids,
-                **({} if choice.logprobs is None else {"logprobs": choice.logprobs})}
+                **({"logprobs": choice.logprobs} if choice.logprobs else {})}
                for i, choice in enumerate(result.choices)]
     return {"model": model.name, "bits": model.bits, "threads": model.threads, "shape": shape, "prompt": prompt,
-            "rendered": rendered, "choices": choices, "prompt_tokens": result.n_prompt,
-            "tokens": answer.n_tokens(result), "tokens_per_s": answer.rate(result), "prefill_s": result.prefill_s,
-            "decode_s": result.decode_s, "seconds": answer.seconds(result)}
+            "rendered": rendered, "choices": choices, **answer.figures(result)}
 
 
-def _print_logprobs(model: Model, result: Generation) -> None:
-    pass
+def columns(tokenizer: Tokenizer, choice: Choice) -> tuple[str, str, str]:
+    """Return a row about one token: its log-probability, its text, and the likeliest others with theirs."""
+    others = "  ".join(f"{tokenizer.decode([id])!r} {logprob:.3f}" for id, logprob in choice.top if id != choice.id)
+    return f"{choice.logprob:.3f}", repr(tokenizer.decode([choice.id])), others

@@ -34,7 +34,7 @@ class Generates(Protocol):
     @property
     def threads(self) -> int: ...
 
-    def generate(self, prompt: list[int], /, *, max_tokens: int, logit_bias: dict[int, float] | None) -> Any:
+    def generate(self, prompt: list[int], /, *, max_tokens: int, logit_bias: dict[int, float]) -> Any:
         """Return a generation with `ids`, `prefill_s` and `decode_s`."""
         ...
 
@@ -65,9 +65,9 @@ class Decode:
     context: int
     """Tokens already in the cache when the timing starts."""
     tokens_per_s: Spread
-    ceiling_tokens_per_s: float
-    """Tokens per second at which the weights alone would fill the measured bandwidth."""
-    share: float
+    ceiling_tokens_per_s: float | None
+    """Tokens per second at which the weights alone would fill the measured bandwidth, if it was measured."""
+    share: float | None
     """Median over ceiling, from 0 to 1."""
 
 
@@ -78,7 +78,8 @@ class SpeedReport:
     conditions: dict[str, Any]
     weight_bytes_per_token: int
     """Bytes of weights that one decoded token reads."""
-    bandwidth_bytes_per_s: Spread
+    bandwidth_bytes_per_s: Spread | None
+    """What all threads together read from memory; None where the NumPy twins do the work."""
     prefill_tokens: int
     prefill_tokens_per_s: Spread
     first_token_s: Spread
@@ -94,7 +95,7 @@ class SpeedReport:
 
 
 def measure(model: Generates, *, prefill: int, contexts: Sequence[int], n_tokens: int, repetitions: int,
-            bandwidth: Callable[[], float], conditions: dict[str, Any], start_s: float | None = None,
+            bandwidth: Callable[[], float] | None, conditions: dict[str, Any], start_s: float | None = None,
             say: Callable[[str], None] = lambda _: None) -> SpeedReport:
     """Measure a loaded model; `bandwidth` measures the machine's reading speed in bytes per second.
 
@@ -110,10 +111,11 @@ def measure(model: Generates, *, prefill: int, contexts: Sequence[int], n_tokens
         rates[context] = Spread.of([decode_rate(model, context, n_tokens, seed) for seed in range(repetitions)])
     peak = peak_memory()  # before the bandwidth's own buffer raises it
     say("memory bandwidth")
-    read = Spread.of([bandwidth() for _ in range(repetitions)])
+    read = Spread.of([bandwidth() for _ in range(repetitions)]) if bandwidth else None
     bytes_per_token = decode_bytes(model.config, model.bits)
-    ceiling = read.median / bytes_per_token
-    decode = tuple(Decode(context, rate, ceiling, rate.median / ceiling) for context, rate in rates.items())
+    ceiling = read.median / bytes_per_token if read else None
+    decode = tuple(Decode(context, rate, ceiling, rate.median / ceiling if ceiling else None)
+                   for context, rate in rates.items())
     return SpeedReport(conditions, bytes_per_token, read, prefill, Spread.of([prefill / s for s in seconds]),
                        Spread.of(seconds), n_tokens, decode, start_s, peak, busy.cores())
 
@@ -152,9 +154,9 @@ def random_ids(config: ModelConfig, n: int, seed: int) -> list[int]:
     return [numbers.randrange(margin, config.n_vocab - margin) for _ in range(n)]
 
 
-def endless(config: ModelConfig) -> dict[int, float] | None:
+def endless(config: ModelConfig) -> dict[int, float]:
     """Return the logit bias under which no answer ends by itself."""
-    return None if config.eos_id is None else {config.eos_id: NEVER}
+    return {} if config.eos_id is None else {config.eos_id: NEVER}
 
 
 def decode_bytes(config: ModelConfig, bits: int) -> int:

@@ -27,6 +27,10 @@ class Answer:
     def __post_init__(self) -> None:
         self.choices = self.choices or [self]
 
+    @property
+    def n_generated(self) -> int:
+        return sum(len(choice.ids) for choice in self.choices)
+
 
 class Piece(str):
     """A part of an answer that knows which answer it belongs to."""
@@ -38,7 +42,7 @@ class Stream:
     """Pieces in order; an exception among them is raised in its place, as Ctrl-C would be."""
 
     def __init__(self, pieces: Sequence[str | BaseException], result: Answer) -> None:
-        self._pieces, self.result, self.closed = pieces, result, False
+        self._pieces, self.result = pieces, result
 
     def __iter__(self) -> Iterator[Piece]:
         for piece in self._pieces:
@@ -46,28 +50,21 @@ class Stream:
                 raise piece
             yield Piece(piece)
 
-    def close(self) -> None:
-        self.closed = True
-
-
-class Characters:
-    """A tokenizer with one id for each character."""
-
-    def encode(self, text: str) -> list[int]:
-        return [ord(character) for character in text]
-
 
 class Parrot:
     """A model that gives the prepared answers, one after the other, and remembers what it was asked."""
 
     name, bits, threads, prompt = "parrot", 4, 1, "qa"
-    tokenizer = Characters()
 
-    def __init__(self, n_ctx: int = 1000) -> None:
-        self.config = ModelConfig(1, 8, 2, 4, 16, n_vocab=64, n_ctx=n_ctx, n_rotary=2)
+    def __init__(self) -> None:
+        self.config = ModelConfig(1, 8, 2, 4, 16, n_vocab=64, n_ctx=1000, n_rotary=2)
+        self.context = 1000
         self.answers: list[Sequence[str | BaseException]] = []
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.streams: list[Stream] = []
+
+    def encode(self, text: str) -> list[int]:
+        return [ord(character) for character in text]  # one token for each
 
     def stream(self, prompt: str, **options: Any) -> Stream:
         self.asked.append((prompt, options))

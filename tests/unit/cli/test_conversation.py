@@ -86,7 +86,7 @@ def test_a_saved_conversation_loads_equal(exchanges: list[tuple[str, str]], syst
     ("[]", "holds a JSON list"),
     ("{}", "not a saved conversation"),
     (json.dumps({"format": FORMAT, "turns": 3}), "not a list"),
-    (json.dumps({"format": FORMAT, "turns": [{"role": "assistant", "text": "hi"}]}), "turn 0 is not a text of the user"),
+    (json.dumps({"format": FORMAT, "turns": [{"role": "assistant", "text": "hi"}]}), "turn 0 is not a text"),
     (json.dumps({"format": FORMAT, "turns": [{"role": "user", "text": 3}]}), "turn 0 is not a text of the user"),
     (json.dumps({"format": FORMAT, "turns": ["hello"]}), "turn 0 is not a text of the user"),
     (json.dumps({"format": FORMAT, "turns": [{"role": "user", "text": "hi"}]}), "no answer"),

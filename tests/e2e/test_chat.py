@@ -1,0 +1,105 @@
+"""`petit chat` in a pipe, and on a terminal where Ctrl-C is pressed."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from e2e.command import COMMAND, Petit, environment
+
+
+def test_each_line_of_a_pipe_is_a_turn(petit: Petit, tiny_folder: Path) -> None:
+    done = petit("chat", "-m", tiny_folder, "--max-tokens", 4, "--json", stdin="Hello\nAnd now?\n/bye\nnot said\n")
+    assert done.returncode == 0
+    first, second = [json.loads(line) for line in done.stdout.splitlines()]
+    assert first["tokens"] == second["tokens"] == 4
+    assert second["prompt_tokens"] > first["prompt_tokens"], "the second turn sees the first"
+
+
+def test_a_conversation_that_outgrows_the_context_says_so(petit: Petit, tiny_folder: Path) -> None:
+    done = petit("chat", "-m", tiny_folder, "--max-tokens", 8, stdin=f"{'a' * 100}\n{'b' * 100}\n{'c' * 100}\n")
+    assert done.returncode == 0
+    assert "the model no longer sees the oldest 2 of 2 turns" in done.stderr
+
+
+def test_a_saved_conversation_is_loaded_by_the_next(petit: Petit, tiny_folder: Path, tmp_path: Path) -> None:
+    args = ("chat", "-m", tiny_folder, "--max-tokens", 4)
+    assert petit(*args, stdin="/set seed 5\nHello\n/save talk.json\n").returncode == 0
+    saved = json.loads((tmp_path / "talk.json").read_text())
+    assert [turn["role"] for turn in saved["turns"]] == ["user", "assistant"]
+    assert saved["settings"]["seed"] == 5
+    done = petit(*args, stdin="/load talk.json\n/set\n")
+    assert "loaded 2 turns" in done.stderr
+    assert "seed" in done.stderr
+
+
+class Terminal:
+    """A process on a terminal of its own, as if a person sat there."""
+
+    def __init__(self, *args: str) -> None:
+        self._ours, theirs = pty.openpty()
+        self.process = subprocess.Popen(args, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+                                        env=environment(TERM="dumb"))
+        os.close(theirs)
+        self.seen = ""
+
+    def wait_for(self, text: str, seconds: float = 30) -> None:
+        """Read until `text` has been shown since the last call."""
+        end = time.monotonic() + seconds
+        while text not in self.seen:
+            assert time.monotonic() < end, f"{text!r} was not shown; there is {self.seen!r}"
+            if select.select([self._ours], [], [], 0.1)[0]:
+                self.seen += os.read(self._ours, 4096).decode(errors="replace")
+        self.seen = self.seen.split(text, 1)[1]
+
+    def type(self, text: str) -> None:
+        os.write(self._ours, text.encode())
+
+    def press_ctrl_c(self) -> None:
+        time.sleep(0.5)  # Python's line editor misses a signal that comes while it is still showing its mark
+        self.process.send_signal(signal.SIGINT)
+
+    def close(self) -> int:
+        code = self.process.wait(30)
+        os.close(self._ours)
+        return code
+
+
+@pytest.fixture
+def talkative(tiny_folder: Path, tmp_path: Path) -> Path:
+    """The tiny model with a long context, so that an answer takes long enough to be stopped."""
+    folder = tmp_path / "talkative"
+    shutil.copytree(tiny_folder, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 100_000}))
+    return folder
+
+
+def test_ctrl_c_stops_the_answer_and_not_the_program(talkative: Path) -> None:
+    terminal = Terminal(COMMAND, "chat", "-m", str(talkative), "--max-tokens", "50000", "--stop", "\n")
+    terminal.wait_for(">>> ")
+    terminal.press_ctrl_c()
+    terminal.wait_for("/bye or Ctrl-D ends")
+    terminal.wait_for(">>> ")
+    terminal.type("Hello\n")
+    terminal.wait_for("Hello\r\n")
+    terminal.press_ctrl_c()
+    terminal.wait_for("(stopped; what was said so far stays in the conversation)")
+    terminal.wait_for(">>> ")
+    terminal.type("/set max_tokens 4\n")
+    terminal.wait_for(">>> ")
+    terminal.type('"""one\n')
+    terminal.wait_for("... ")
+    terminal.type('two"""\n')
+    terminal.wait_for("4 tokens")
+    terminal.wait_for(">>> ")
+    terminal.type("/bye\n")
+    assert terminal.close() == 0
