@@ -17,6 +17,7 @@ from petitlm.data.generators import GENERATORS, Generator, generator
 from petitlm.data.number_words import LANGUAGES
 from petitlm.data.record import (
     HELDOUT_STRUCTURES,
+    RESERVED_PERCENT,
     SPLITS,
     TRAIN,
     Origin,
@@ -98,7 +99,9 @@ class Dataset:
             "seed": self.mixture.seed,
             "generators": {name: GENERATORS[name].version for name in self.mixture.families},
             "families": dict(self.mixture.families),
+            "languages": list(self.mixture.languages),
             "chat_share": self.mixture.chat_share,
+            "reserved_percent": RESERVED_PERCENT,
             "licence": LICENCE,
             "n_drafts": len(self.records) + len(self.rejected),
             "n_records": len(self.records),

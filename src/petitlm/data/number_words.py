@@ -7,7 +7,7 @@ French follows the traditional spelling: `vingt et un`, `soixante-dix`, `quatre-
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 
 from petitlm.errors import UsageError
 
@@ -107,14 +107,14 @@ def _french(value: int) -> str:
     return f"{_FR_TENS[tens]}{joint}{_french(rest)}"
 
 
-@cache
+@lru_cache(maxsize=4096)
 def read_number(text: str, language: str) -> int:
     """The value of digits or number words; case is ignored.
 
     Raises: UsageError if the text is not a number from 0 to 999 in its usual spelling (`vingt et deux` is refused).
     """
     plain = text.strip().lower()
-    if plain.isascii() and plain.isdigit():
+    if plain.isascii() and plain.isdigit() and len(plain) <= len(str(LARGEST)):
         return int(plain)
     pieces = re.split(r"[ -]+", plain)
     value = _add_up_english(pieces) if language == "en" else _add_up_french(pieces)
