@@ -108,16 +108,16 @@ def petit(ctx: click.Context) -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and end the process with its exit code."""
-    sys.exit(invoke(args))
-
-
-def invoke(args: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit code that DESIGN.md gives to each kind of ending."""
     warnings.showwarning = _say_warning
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a character gets another in its place, never a traceback.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    sys.exit(invoke(args))
+
+
+def invoke(args: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code that DESIGN.md gives to each kind of ending."""
     try:
         code: Any = petit.main(args=args, prog_name="petit", standalone_mode=False)
         sys.stdout.flush()

@@ -35,7 +35,7 @@ class Answer:
 class Piece(str):
     """A part of an answer that knows which answer it belongs to."""
 
-    index = 0
+    choice = 0
 
 
 class Stream:
