@@ -181,7 +181,8 @@ def test_what_is_not_there_is_not_found(tmp_path: Path) -> None:
 
 def test_rounding_to_bfloat16_is_torchs() -> None:
     bits = np.random.default_rng(0).integers(0, 1 << 32, 20_000, dtype=np.uint32)
-    values = np.concatenate([bits.view(np.float32), np.array([0, -0.0, np.inf, -np.inf, np.nan, 3.3895314e38], np.float32)])
+    special = np.array([0, -0.0, np.inf, -np.inf, np.nan, 3.3895314e38], np.float32)
+    values = np.concatenate([bits.view(np.float32), special])
     ours = from_float32(values, "BF16")
     theirs = torch.from_numpy(values).bfloat16().view(torch.int16).numpy().view(np.uint16)
     numbers = ~np.isnan(values)

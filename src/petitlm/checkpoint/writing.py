@@ -85,6 +85,6 @@ def _stored_values(stored_name: str, table: Mapping[str, Source], config: ModelC
     values = np.ascontiguousarray(values.T if transposed else values)
     stored = from_float32(values, _DTYPES[dtype])
     if dtype == "float16" and not np.array_equal(np.isfinite(stored), np.isfinite(values)):
-        raise UsageError(f"tensor {stored_name!r} has the value {np.abs(values).max():.4g}, beyond the 65504 of float16; "
-                         "choose dtype bfloat16 or float32")
+        raise UsageError(f"tensor {stored_name!r} has the value {np.abs(values).max():.4g}, beyond the 65504 of "
+                         "float16; choose dtype bfloat16 or float32")
     return stored

@@ -145,7 +145,8 @@ def _phi_2023(keys: Keys) -> ModelConfig:
     """The keys of the first phi checkpoints (`mixformer-sequential`, then `phi-msft`)."""
     n_heads, d_model = keys.integer("n_head"), keys.integer("n_embd")
     return ModelConfig(
-        n_layers=keys.integer("n_layer", most=MAX_LAYERS), d_model=d_model, n_heads=n_heads, d_head=_head_size(keys, d_model, n_heads),
+        n_layers=keys.integer("n_layer", most=MAX_LAYERS), d_model=d_model, n_heads=n_heads,
+        d_head=_head_size(keys, d_model, n_heads),
         n_kv_heads=keys.integer("n_head_kv", n_heads), d_mlp=keys.integer("n_inner", 4 * d_model),
         n_vocab=keys.integer("vocab_size"), n_ctx=keys.integer("n_positions"),
         norm_eps=keys.number("layer_norm_epsilon", 1e-5), activation=keys.activation("activation_function", "gelu_new"),
@@ -175,7 +176,8 @@ def _gpt(keys: Keys) -> ModelConfig:
     keys.refuse("add_cross_attention", False, "it attends to an encoder")
     n_heads, d_model = keys.integer("n_head"), keys.integer("n_embd")
     return ModelConfig(
-        n_layers=keys.integer("n_layer", most=MAX_LAYERS), d_model=d_model, n_heads=n_heads, d_head=_head_size(keys, d_model, n_heads),
+        n_layers=keys.integer("n_layer", most=MAX_LAYERS), d_model=d_model, n_heads=n_heads,
+        d_head=_head_size(keys, d_model, n_heads),
         d_mlp=keys.integer("n_inner", 4 * d_model), n_vocab=keys.integer("vocab_size"),
         n_ctx=keys.integer("n_positions", keys.integer("n_ctx", 1024)),
         norm_eps=keys.number("layer_norm_epsilon", 1e-5),
@@ -246,7 +248,7 @@ def _write_gpt(config: ModelConfig) -> tuple[dict[str, Any], dict[str, Any]]:
         "activation_function": _HF_ACTIVATIONS[config.activation], "layer_norm_epsilon": config.norm_eps,
         "attn_pdrop": 0.0, "embd_pdrop": 0.0, "resid_pdrop": 0.0}
     return values, {"norm": "layer", "parallel_block": False, "gated_mlp": False, "positions": "learned",
-                    "d_head": config.d_model // config.n_heads, "n_kv_heads": config.n_heads, "qkv_bias": True,
+                    "d_head": config.d_model / config.n_heads, "n_kv_heads": config.n_heads, "qkv_bias": True,
                     "out_bias": True, "mlp_bias": True, "unembed_bias": False}
 
 

@@ -79,7 +79,7 @@ def _byte_level(metadata: Mapping[str, Any], tokens: list[str], types: list[int]
 
     words = _word_rule(metadata, where)
     vocabulary = {token: id for id, token in enumerate(tokens) if types[id] != _UNUSED}
-    merges = [_merge(line, vocabulary, where) for line in metadata.get("tokenizer.ggml.merges", [])]
+    merges = _merges(metadata, vocabulary, where)
     # Llama 3 takes a word that is a token as a whole, even if no merges lead to it.
     backend = Tokenizer(models.BPE(vocabulary, merges, ignore_merges=words is not None))
     cut = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=words is None)
@@ -103,11 +103,16 @@ def _word_rule(metadata: Mapping[str, Any], where: str) -> str | None:
     return _WORDS[name]
 
 
-def _merge(line: str, vocabulary: Mapping[str, int], where: str) -> tuple[str, str]:
-    left, _, right = line.partition(" ")
-    if not right or left not in vocabulary or right not in vocabulary or left + right not in vocabulary:
-        raise DamagedError(f"{where}: the merge {line!r:.60} does not join two tokens to one; fetch the file again")
-    return left, right
+def _merges(metadata: Mapping[str, Any], vocabulary: Mapping[str, int], where: str) -> list[tuple[str, str]]:
+    """Return the merges that lead to a token; some writers put others in, if only to have one, and they do nothing."""
+    merges: list[tuple[str, str]] = []
+    for line in metadata.get("tokenizer.ggml.merges", []):
+        left, _, right = line.partition(" ") if isinstance(line, str) else ("", "", "")
+        if not left or not right:
+            raise DamagedError(f"{where}: the merge {line!r:.60} does not name two tokens; fetch the file again")
+        if left in vocabulary and right in vocabulary and left + right in vocabulary:
+            merges.append((left, right))
+    return merges
 
 
 def _sentence_pieces(metadata: Mapping[str, Any], tokens: list[str], types: list[int],
