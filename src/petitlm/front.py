@@ -185,14 +185,11 @@ def _load_torch(name: str, source: Checkpoint, threads: int, bits: int | None, c
     if bits not in (None, 32):
         raise UsageError(f"layers='torch' runs in 32 bits and bits={bits} was asked for; leave it out")
     try:
-        import torch
-
-        from petitlm.model import TorchRunner, load_decoder
+        from petitlm.model import load_runner
     except ImportError:
         raise UsageError("layers='torch' needs torch; install petitlm[train], or run the engine") from None
     _check_memory(source, 32)
-    torch.set_num_threads(threads)
-    return Model(name, TorchRunner(load_decoder(source)), source.tokenizer(), bits=32, threads=threads,
+    return Model(name, load_runner(source, threads), source.tokenizer(), bits=32, threads=threads,
                  prompt=source.prompt, card=source.card, n_bytes=weight_bytes(source.config, 32),
                  context=_context(source.config, context))
 

@@ -39,7 +39,7 @@ def pack_weights(source: Checkpoint, bits: int, kernels: Kernels) -> dict[str, P
     weights: dict[str, Packed | Floats] = {}
     for name in source.names:
         format, values = formats_for(bits, name), source.read(name)
-        weights[name] = values if format is None else _pack(kernels, format, values)
+        weights[name] = values if format is None else pack_matrix(kernels, format, values)
         source.release()
     return weights
 
@@ -83,7 +83,8 @@ def quantize(source: Checkpoint, folder: Path, bits: int, threads: int,
             "errors": errors}
 
 
-def _pack(kernels: Kernels, format: FormatName, values: Floats) -> Packed:
+def pack_matrix(kernels: Kernels, format: FormatName, values: Floats) -> Packed:
+    """Return one matrix (rows out, columns in) in a format."""
     rows, columns = values.shape
     return Packed(format, rows, columns, kernels.pack(values, format)[0])
 

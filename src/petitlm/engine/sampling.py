@@ -80,7 +80,8 @@ class Sampler:
     def choose(self, logits: Floats) -> Choice:
         """Return the next token for `logits` (V,), and remember it."""
         logits = np.where(self.forbidden, -np.inf, logits)
-        id = int(self._scores(logits).argmax()) if self.sampling.temperature == 0 else self._draw(self._scores(logits))
+        scores = self._scores(logits.copy())  # what is reported must stay the model's own
+        id = int(scores.argmax()) if self.sampling.temperature == 0 else self._draw(scores)
         self._seen[id] = True
         if self.n_top is None:
             return Choice(id, float("nan"))
@@ -112,7 +113,8 @@ class Sampler:
             ids, p = ids[:n], p[:n]
         likely = np.asarray(p >= s.min_p * p.max())
         ids, edges = ids[likely], p[likely].cumsum()
-        return int(ids[min(int(np.searchsorted(edges, self._rng.random() * edges[-1], side="right")), len(ids) - 1)])
+        place = int(np.count_nonzero(edges <= self._rng.random() * edges[-1]))
+        return int(ids[min(place, len(ids) - 1)])
 
 
 def likeliest(scores: NDArray[np.float32] | NDArray[np.float64], k: int) -> NDArray[np.intp]:

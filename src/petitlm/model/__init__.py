@@ -2,6 +2,6 @@
 
 from petitlm.model.decoder import Decoder
 from petitlm.model.exchange import export, load_decoder
-from petitlm.model.runner import TorchRunner
+from petitlm.model.runner import TorchRunner, load_runner
 
-__all__ = ["Decoder", "TorchRunner", "export", "load_decoder"]
+__all__ = ["Decoder", "TorchRunner", "export", "load_decoder", "load_runner"]

@@ -49,7 +49,7 @@ class Rows:
     """
 
     ids: Int[Tensor, "B T"]
-    positions: Int[Tensor, "T"]
+    positions: Int[Tensor, "B T"]
     angles: tuple[Float[Tensor, "T P"], Float[Tensor, "T P"]] | None
     """Cosine and sine of the rotary angles; None with learned positions."""
     cache: Cache | None = None

@@ -71,7 +71,7 @@ class Decoder(nn.Module):
         if end > self.config.n_ctx:
             raise ContextError(f"{end} tokens do not fit in n_ctx={self.config.n_ctx}; give a shorter text")
         positions = torch.arange(start, end, device=ids.device)
-        return Rows(ids, positions, self._angles(positions), cache, wanted)
+        return Rows(ids, positions.expand(ids.shape), self._angles(positions), cache, wanted)
 
     def slots(
         self, ids: Int[Tensor, "N"], positions: Int[Tensor, "N"], members: Sequence[tuple[Cache, Tensor]],

@@ -13,10 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from petitlm.checkpoint import Checkpoint
 from petitlm.decoder import NO_TAP, Tap
 from petitlm.errors import ContextError
 from petitlm.model.batch import Cache
 from petitlm.model.decoder import Decoder
+from petitlm.model.exchange import load_decoder
 
 if TYPE_CHECKING:
     from jaxtyping import Float32, Int
@@ -31,6 +33,12 @@ class TorchRunner:
     def session(self, slots: int, length: int) -> TorchSession:
         """Return a session; its caches grow as tokens come, so neither number binds it."""
         return TorchSession(self.decoder)
+
+
+def load_runner(checkpoint: Checkpoint, threads: int) -> TorchRunner:
+    """Load a checkpoint's weights as float32 torch layers, with torch on `threads` threads."""
+    torch.set_num_threads(threads)
+    return TorchRunner(load_decoder(checkpoint).eval())
 
 
 class TorchSession:
@@ -53,9 +61,7 @@ class TorchSession:
         members: list[tuple[Cache, Tensor]] = []
         for slot in dict.fromkeys(slots.tolist()):
             rows = np.flatnonzero(slots == slot)
-            cache = self._caches.setdefault(slot, Cache())
-            self._check(slot, np.asarray(positions)[rows], cache.length)
-            members.append((cache, torch.from_numpy(rows)))
+            members.append((self._past(slot, np.asarray(positions)[rows]), torch.from_numpy(rows)))
         wanted = np.arange(len(slots)) if wanted is None else wanted
         ids_, positions_, wanted_ = (torch.as_tensor(np.asarray(x, dtype=np.int64)) for x in (ids, positions, wanted))
         with torch.no_grad():
@@ -68,19 +74,18 @@ class TorchSession:
         blocks = self._caches.get(source, Cache()).blocks
         self._caches[target] = Cache({i: (k[:, :length], v[:, :length]) for i, (k, v) in blocks.items()})
 
-    def keep(self, slot: int, length: int) -> None:
-        """Forget what lies after the first `length` tokens of a slot."""
-        blocks = self._caches.pop(slot, Cache()).blocks
-        if length:
-            self._caches[slot] = Cache({i: (k[:, :length], v[:, :length]) for i, (k, v) in blocks.items()})
-
-    def _check(self, slot: int, positions: np.ndarray, start: int) -> None:
-        expected = np.arange(start, start + len(positions))
-        if not np.array_equal(positions, expected):
-            raise ContextError(f"slot {slot} holds {start} tokens, but positions {positions.tolist()[:8]} were given; "
-                               f"go on at {start}, or call keep({slot}, {int(positions[0])}) first")
-        if len(expected) and expected[-1] >= self.config.n_ctx:
-            raise ContextError(f"{expected[-1] + 1} tokens do not fit in n_ctx={self.config.n_ctx}")
+    def _past(self, slot: int, positions: np.ndarray) -> Cache:
+        """Return the slot's cache up to the first of `positions`: what lay after it is overwritten."""
+        start = int(positions[0])
+        cache = self._caches.get(slot, Cache())
+        if start > cache.length or not np.array_equal(positions, np.arange(start, start + len(positions))):
+            raise ContextError(f"slot {slot} holds {cache.length} tokens, but positions {positions.tolist()[:8]} were "
+                               f"given; go on at {cache.length} or before, without gaps")
+        if start + len(positions) > self.config.n_ctx:
+            raise ContextError(f"{start + len(positions)} tokens do not fit in n_ctx={self.config.n_ctx}")
+        if start < cache.length:
+            self.copy(slot, slot, start)
+        return self._caches.setdefault(slot, cache)
 
 
 class _NumpyTap:
