@@ -78,7 +78,8 @@ def test_decoding_reads_every_weight_but_the_looked_up_embeddings(bits: int) -> 
 
 def test_spread() -> None:
     assert speed.Spread.of([3.0, 1.0, 2.0, 10.0]) == speed.Spread(2.5, 1.0, 10.0, 4)
-    assert str(speed.Spread.of([1234.5])) == "1,234.50 (1,234.50..1,234.50)"
+    assert str(speed.Spread.of([1234.6, 1200, 2000])) == "1,235 (1,200..2,000)"
+    assert str(speed.Spread.of([0.25])) == "0.2500 (0.2500..0.2500)"
 
 
 def test_random_ids_repeat_with_their_seed_and_avoid_special_tokens() -> None:

@@ -55,7 +55,8 @@ class Spread:
         return cls(statistics.median(values), min(values), max(values), len(values))
 
     def __str__(self) -> str:
-        return f"{self.median:,.2f} ({self.low:,.2f}..{self.high:,.2f})"
+        digits = 0 if self.median >= 1000 else 2 if self.median >= 1 else 4
+        return f"{self.median:,.{digits}f} ({self.low:,.{digits}f}..{self.high:,.{digits}f})"
 
 
 @dataclass(frozen=True)
