@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -52,6 +53,7 @@ class Model:
         """Bytes of the weights in memory."""
         self.context = context
         """Longest prompt and answer together, in tokens."""
+        self._warm: tuple[Session, list[int]] | None = None  # the last single answer's cache, and its tokens
 
     @cached_property
     def forbidden(self) -> NDArray[np.bool_]:
@@ -118,15 +120,29 @@ class Model:
 
         The prompt is taken as it is: `petitlm.prompts` puts a question into the shape that a model knows.
         With the same weights, prompt, options and seed the same tokens come out, alone or batched, on any
-        number of threads. `threads` changes the engine's threads from now on.
+        number of threads, and whether or not the beginning of the prompt was run before: a conversation
+        that grows runs only what is new. `threads` changes the engine's threads from now on.
         Raises: ContextError if prompt and max_tokens do not fit; UsageError.
         """
         if threads is not None:
             self.set_threads(threads)
         sampling = Sampling(logit_bias or {}, repetition_penalty, temperature, top_k, top_p, min_p, seed)
         request = make_request(self.encode(prompt), self.context, sampling, max_tokens, stop, n, logprobs)
-        session = self.runner.session(n, len(request.prompt) + request.max_tokens)
-        return Stream(session, request, self.tokenizer, self.forbidden)
+        if n > 1:
+            session = self.runner.session(n, len(request.prompt) + request.max_tokens)
+            return Stream(session, request, self.tokenizer, self.forbidden)
+        session, n_reused = self._take_session(request.prompt, len(request.prompt) + request.max_tokens)
+        return Stream(session, request, self.tokenizer, self.forbidden, n_reused,
+                      lambda ids: setattr(self, "_warm", (session, ids)))
+
+    def _take_session(self, prompt: list[int], length: int) -> tuple[Session, int]:
+        """Return a session for one sequence, and how many of the prompt's tokens it holds already."""
+        if self._warm is None:
+            return self.runner.session(1, length), 0
+        (session, held), self._warm = self._warm, None  # taken: a second stream meanwhile gets its own
+        session.reserve(length)
+        same = (a == b for a, b in zip(held, prompt[:-1], strict=False))  # the last one's logits are needed
+        return session, sum(1 for _ in takewhile(bool, same))
 
     def set_threads(self, threads: int) -> None:
         """Run the engine's kernels on this many threads from now on; results stay the same to the bit."""

@@ -96,6 +96,39 @@ def test_streaming_is_the_answer_in_pieces(model: petitlm.Model) -> None:
     assert "".join(stream) == stream.result.text == model.generate(TEXT, max_tokens=10, temperature=1.0, seed=2).text
 
 
+@pytest.mark.parametrize("layers", ["engine", "torch"])
+def test_a_growing_conversation_runs_only_what_is_new(tiny_folder: Path, layers: str) -> None:
+    if layers == "torch":
+        pytest.importorskip("torch", reason="the torch layers; petitlm[train] has it")
+    model, fresh = (petitlm.load(tiny_folder, bits=32, layers=layers, threads=1) for _ in range(2))
+    first = model.generate(TEXT, max_tokens=20)
+    text = model.encode(TEXT) + list(first.ids) + model.encode(" and then")
+    second = model.generate(text, max_tokens=150)  # longer than the first session was made for
+    assert (first.n_reused, second.n_reused) == (0, len(TEXT) + 19)  # the last token was chosen, never run
+    assert second.ids == fresh.generate(text, max_tokens=150).ids
+    other = model.generate(TEXT[:5] + "x", max_tokens=5)
+    assert (other.n_reused, other.ids) == (5, fresh.generate(TEXT[:5] + "x", max_tokens=5).ids)
+
+
+def test_reusing_a_cache_changes_no_bit(tiny_folder: Path) -> None:
+    model, fresh = (petitlm.load(tiny_folder, threads=1) for _ in range(2))
+    text = model.encode(TEXT) + list(model.generate(TEXT, max_tokens=20).ids)
+    reused, expected = (m.generate(text, max_tokens=20, logprobs=5) for m in (model, fresh))
+    assert reused.n_reused > 0
+    assert reused.logprobs == expected.logprobs
+
+
+def test_an_abandoned_or_doubled_stream_spoils_nothing(model: petitlm.Model) -> None:
+    expected = model.generate(TEXT, max_tokens=9).ids
+    abandoned = model.stream(TEXT, max_tokens=9)
+    next(abandoned)
+    abandoned.close()
+    one, two = model.stream(TEXT, max_tokens=9), model.stream(TEXT, max_tokens=9)
+    list(zip(one, two, strict=False))
+    list(one), list(two)
+    assert one.result.ids == two.result.ids == model.generate(TEXT, max_tokens=9).ids == expected
+
+
 def test_scores_are_sums_of_log_probabilities(model: petitlm.Model) -> None:
     rows = model.logits(model.encode(TEXT + " runs"))
     rows[:, model.forbidden] = -np.inf

@@ -34,7 +34,7 @@ class Cache:
     """
 
     def __init__(self, config: ModelConfig, slots: int, length: int, half: bool) -> None:
-        self.slots, self.length = slots, -(-length // PANEL) * PANEL
+        self.slots, self.length, self._config, self._half = slots, -(-length // PANEL) * PANEL, config, half
         dtype = np.uint16 if half else np.float32
         g, k, wide = config.n_kv_heads, config.d_head, -(-config.d_head // PANEL) * PANEL
         self.layers = [
@@ -42,6 +42,14 @@ class Cache:
                        np.zeros((slots, g, self.length, wide), dtype))
             for _ in range(config.n_layers)
         ]
+
+    def longer(self, length: int) -> Cache:
+        """Return a cache for `length` tokens that holds what this one does."""
+        grown = Cache(self._config, self.slots, length, self._half)
+        for old, new in zip(self.layers, grown.layers, strict=True):
+            new.keys[:, :, : self.length // PANEL] = old.keys
+            new.values[:, :, : self.length] = old.values
+        return grown
 
     def copy(self, source: int, target: int, length: int) -> None:
         """Give slot `target` the first `length` positions of slot `source`."""

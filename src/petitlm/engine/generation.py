@@ -7,7 +7,7 @@ code answers on the engine and on torch layers.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -33,6 +33,8 @@ class Session(Protocol):
     def step(self, ids: Ints, positions: Ints, slots: Ints, wanted: Ints | None = None, tap: Tap = ...) -> Floats: ...
 
     def copy(self, source: int, target: int, length: int) -> None: ...
+
+    def reserve(self, length: int) -> None: ...
 
 
 class Piece(str):
@@ -72,6 +74,8 @@ class Generation:
     choices: tuple[Answer, ...]
     n_prompt: int
     """Tokens of the prompt."""
+    n_reused: int
+    """How many of them an earlier request had run already, so that they cost nothing."""
     prefill_s: float
     """Seconds to run the prompt."""
     decode_s: float
@@ -181,10 +185,16 @@ class Progress:
 
 
 class Stream:
-    """An answer as an iterator of pieces; `result` holds the whole once it is exhausted."""
+    """An answer as an iterator of pieces; `result` holds the whole once it is exhausted.
 
-    def __init__(self, session: Session, request: Request, tokenizer: Tokenizer, forbidden: NDArray[np.bool_]) -> None:
-        self._session, self._request = session, request
+    The session's slot 0 may hold the first `n_reused` tokens of the prompt already. However the stream
+    ends, `done` is told which tokens slot 0 holds then.
+    """
+
+    def __init__(self, session: Session, request: Request, tokenizer: Tokenizer, forbidden: NDArray[np.bool_],
+                 n_reused: int = 0, done: Callable[[list[int]], None] | None = None) -> None:
+        self._session, self._request, self._n_reused, self._done = session, request, n_reused, done
+        self._held = request.prompt[:n_reused]
         self._sequences = [Progress(request, i, tokenizer, forbidden) for i in range(request.n)]
         self._result: Generation | None = None
         self._pieces = self._run()
@@ -205,9 +215,21 @@ class Stream:
             raise UsageError("the answer is not finished; take all its pieces before its result")
         return self._result
 
-    def _run(self) -> Iterator[Piece]:
+    def close(self) -> None:
+        """Stop here; pieces still to come are never made."""
+        self._pieces.close()
+
+    def _run(self) -> Generator[Piece, None, None]:
+        try:
+            yield from self._answer()
+        finally:
+            if self._done is not None:
+                self._done(self._held)
+
+    def _answer(self) -> Iterator[Piece]:
         request, session, start = self._request, self._session, time.perf_counter()
-        logits = prefill(session, request.prompt)
+        logits = prefill(session, request.prompt[self._n_reused :], start=self._n_reused)
+        self._held = list(request.prompt)
         for i in range(1, request.n):  # one run of the prompt serves all answers
             session.copy(0, i, len(request.prompt))
         ready = time.perf_counter()
@@ -220,12 +242,15 @@ class Stream:
                 rows = list(self._decode(running))
         end = time.perf_counter()
         answers = tuple(s.answer() for s in self._sequences)
-        self._result = Generation(answers, len(request.prompt), ready - start, end - ready)
+        self._result = Generation(answers, len(request.prompt), self._n_reused, ready - start, end - ready)
 
     def _decode(self, running: list[Progress]) -> Floats:
         positions = [len(self._request.prompt) + len(s.choices) - 1 for s in running]
-        return self._session.step(as_ints([s.choices[-1].id for s in running]), as_ints(positions),
-                                  as_ints([s.index for s in running]))
+        logits = self._session.step(as_ints([s.choices[-1].id for s in running]), as_ints(positions),
+                                    as_ints([s.index for s in running]))
+        if running[0].index == 0:
+            self._held.append(running[0].choices[-1].id)
+        return logits
 
 
 def prefill(session: Session, ids: Sequence[int], slot: int = 0, start: int = 0) -> Floats:

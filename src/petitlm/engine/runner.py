@@ -30,11 +30,18 @@ class EngineRunner:
 
         Raises: DoesNotFitError, before any of it is taken.
         """
+        self.check_fits(slots, length)
+        return EngineSession(self, Cache(self.config, slots, length, self.half))
+
+    def check_fits(self, slots: int, length: int) -> None:
+        """Refuse a cache that this machine has no memory for.
+
+        Raises: DoesNotFitError.
+        """
         needed = cache_bytes(self.config, slots, length, self.half)
         shorter = [n for n in (length // 2, length // 4) if n]
         fewer = [(f"{n} tokens", cache_bytes(self.config, slots, n, self.half)) for n in shorter]
         check_fits(needed, f"the key and value cache of {slots} sequences of {length} tokens", fewer)
-        return EngineSession(self, Cache(self.config, slots, length, self.half))
 
 
 class EngineSession:
@@ -54,6 +61,15 @@ class EngineSession:
     def copy(self, source: int, target: int, length: int) -> None:
         """Give slot `target` the first `length` positions of slot `source`."""
         self.cache.copy(source, target, length)
+
+    def reserve(self, length: int) -> None:
+        """Make room for sequences of `length` tokens, keeping what is there.
+
+        Raises: DoesNotFitError, before any of it is taken.
+        """
+        if length > self.cache.length:
+            self.runner.check_fits(self.cache.slots, length)
+            self.cache = self.cache.longer(length)
 
 
 def as_ints(values: object) -> Ints:

@@ -74,6 +74,9 @@ class TorchSession:
         blocks = self._caches.get(source, Cache()).blocks
         self._caches[target] = Cache({i: (k[:, :length], v[:, :length]) for i, (k, v) in blocks.items()})
 
+    def reserve(self, length: int) -> None:
+        """Caches here grow by themselves: nothing to do."""
+
     def _past(self, slot: int, positions: np.ndarray) -> Cache:
         """Return the slot's cache up to the first of `positions`: what lay after it is overwritten."""
         start = int(positions[0])
