@@ -118,7 +118,7 @@ def check_plain_names(names: Collection[str], where: str) -> None:
     """
     for name in names:
         if not isinstance(name, str) or not name or name in (".", "..") or any(c in name for c in "/\\:\0"):
-            raise DamagedError(f"{where} names the file {name!r}; only plain names inside the same folder are read")
+            raise DamagedError(f"{where} names the file {name!r:.100}; only plain names in the same folder are read")
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(result) != len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))
-        raise ValueError(f"the key {twice!r} is given twice")
+        raise ValueError(f"the key {twice!r:.100} is given twice")
     return result
 
 

@@ -98,7 +98,7 @@ class SafetensorsFile:
 
     def _spec(self, name: str) -> TensorSpec:
         if name not in self._specs:
-            raise NotFoundError(f"{self.path} has no tensor {name!r}")
+            raise NotFoundError(f"{self.path} has no tensor {name!r:.100}")
         return self._specs[name]
 
     def _read_header(self, size: int) -> tuple[int, dict[str, Any]]:
@@ -117,7 +117,7 @@ class SafetensorsFile:
         return metadata
 
     def _read_entry(self, name: str, entry: Any, n_data: int) -> tuple[TensorSpec, int]:
-        where = f"{self.path}: tensor {name!r}"
+        where = f"{self.path}: tensor {name!r:.100}"
         if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
             raise DamagedError(f"{where} must have dtype, shape and data_offsets, and has {entry!r:.80}")
         dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
@@ -143,8 +143,8 @@ class SafetensorsFile:
             begin = self._begins[name]
             if begin != end:
                 what = "overlaps" if begin < end else f"leaves a hole of {begin - end:,} bytes after"
-                raise DamagedError(f"{self.path}: tensor {name!r} {what} {before}; fetch the file again")
-            end, before = begin + self._specs[name].n_bytes, repr(name)
+                raise DamagedError(f"{self.path}: tensor {name!r:.100} {what} {before}; fetch the file again")
+            end, before = begin + self._specs[name].n_bytes, f"{name!r:.100}"
         if end != n_data:
             raise DamagedError(f"{self.path}: {n_data - end:,} bytes after the last tensor belong to none; "
                                "fetch the file again")

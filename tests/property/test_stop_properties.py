@@ -20,7 +20,8 @@ def by_definition(stops: list[str], text: str) -> tuple[str, bool]:
 
 
 @settings(max_examples=300)
-@given(st.lists(st.text(ALPHABET, min_size=1, max_size=4), max_size=3), st.lists(st.text(ALPHABET, max_size=5), max_size=8))
+@given(st.lists(st.text(ALPHABET, min_size=1, max_size=4), max_size=3),
+       st.lists(st.text(ALPHABET, max_size=5), max_size=8))
 def test_any_cutting_gives_what_the_definition_gives(stops: list[str], pieces: list[str]) -> None:
     matcher, shown, stopped = StopMatcher(stops), "", False
     text, expected_stop = by_definition(stops, "".join(pieces))

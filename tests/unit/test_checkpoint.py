@@ -188,7 +188,7 @@ def test_an_unknown_weight_name_is_not_found(folder: Path) -> None:
         open_checkpoint(folder).read("blocks.9.attn.q.weight")
 
 
-# --- bad input: one clear sentence each ---------------------------------------------------------------------------
+# --- bad input: one clear sentence each -----------------------------------------------------------------------------
 
 
 def edit_config(folder: Path, **changes: Any) -> None:
@@ -262,6 +262,7 @@ BAD: dict[str, tuple[Callable[[Path], Any], type[PetitError], str]] = {
     "too many tokens": (lambda f: word_tokenizer(102).save(f), DamagedError,
                         "the tokenizer has ids up to 101 and the embedding only 101 rows"),
     "tokenizer not json": (lambda f: (f / "tokenizer.json").write_text("{}"), DamagedError, "no tokenizer that can be"),
+    "no prompt shape": (lambda f: edit_config(f, petit={"prompt": [1]}), DamagedError, "is no prompt shape"),
     "unknown prompt shape": (lambda f: edit_config(f, petit={"prompt": "poem"}), DamagedError,
                              "petit.prompt='poem' is no prompt shape"),
 }

@@ -53,7 +53,7 @@ def streamed(tokenizer: Tokenizer, ids: list[int]) -> list[str]:
     return [*map(decoding.push, ids), decoding.flush()]
 
 
-# --- phi-2's own tokenizer ---------------------------------------------------------------------------------------------
+# --- phi-2's own tokenizer ------------------------------------------------------------------------------------------
 
 
 def test_phi_2s_examples_round_trip(phi: Tokenizer, shared: Path) -> None:
@@ -97,7 +97,7 @@ def test_transformers_loads_what_is_saved_and_cuts_text_the_same(phi: Tokenizer,
         assert theirs.decode(phi.encode(text)) == text
 
 
-# --- streaming --------------------------------------------------------------------------------------------------------
+# --- streaming ------------------------------------------------------------------------------------------------------
 
 
 def test_a_stream_gives_whole_characters_only(of_bytes: Tokenizer) -> None:
@@ -143,7 +143,7 @@ def test_a_vocabulary_of_words_streams_what_the_library_decodes() -> None:
     assert tokenizer.decode(ids) == "running fast"
 
 
-# --- never in silence, and bad input ------------------------------------------------------------------------------------
+# --- never in silence, and bad input --------------------------------------------------------------------------------
 
 
 def test_a_file_that_asks_for_cutting_and_padding_is_not_obeyed(of_bytes: Tokenizer, tmp_path: Path) -> None:

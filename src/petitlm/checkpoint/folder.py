@@ -24,8 +24,8 @@ class SafetensorsFolder:
         for file in self._files.values():
             for name in file.names:
                 if name in self._at:
-                    raise DamagedError(f"tensor {name!r} is both in {self._at[name].path.name} and {file.path.name}; "
-                                       "remove the files that do not belong to the model")
+                    raise DamagedError(f"tensor {name!r:.100} is both in {self._at[name].path.name} and "
+                                       f"{file.path.name}; remove the files that do not belong to the model")
                 self._at[name] = file
 
     @property

@@ -181,7 +181,7 @@ def _card(folder: Path) -> str | None:
 def _prompt_name(values: Mapping[str, Any]) -> str | None:
     own = values.get("petit")
     name = own.get("prompt") if isinstance(own, dict) else None
-    if name is not None and name not in SHAPES:
+    if name is not None and (not isinstance(name, str) or name not in SHAPES):
         raise DamagedError(f"config.json: petit.prompt={name!r:.40} is no prompt shape; known are {', '.join(SHAPES)}")
     return name
 

@@ -12,7 +12,7 @@ from petitlm.errors import ConfigError, DamagedError
 _ACTIVATIONS: dict[str, Activation] = {
     "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "gelu_fast": "gelu_tanh",  # one formula, three names
     "gelu": "gelu", "silu": "silu", "swish": "silu", "relu": "relu"}
-MAX_LAYERS = 10_000  # a damaged file must not make us write a table of billions of names
+MAX_LAYERS = 1000  # ten times the deepest published; a damaged file must not make us list billions of weights
 _HF_ACTIVATIONS = {"gelu_tanh": "gelu_new", "gelu": "gelu", "silu": "silu", "relu": "relu"}
 
 
@@ -70,7 +70,7 @@ class Keys:
     def activation(self, key: str, default: str) -> Activation:
         name = self.text(key, default)
         if name not in _ACTIVATIONS:
-            raise ConfigError(f"{self.where}: {key}={name!r} is not supported; known are {', '.join(_ACTIVATIONS)}")
+            raise ConfigError(f"{self.where}: {key}={name!r:.40} is not supported; known are {', '.join(_ACTIVATIONS)}")
         return _ACTIVATIONS[name]
 
     def refuse(self, key: str, supported: Any, why: str) -> None:
@@ -80,7 +80,7 @@ class Keys:
         """
         value = self.values.get(key, supported)
         if value is not None and value != supported:
-            raise ConfigError(f"{self.where}: {key}={value!r} is not supported ({why}); "
+            raise ConfigError(f"{self.where}: {key}={value!r:.40} is not supported ({why}); "
                               f"petit loads such models with {key}={supported!r} only")
 
     def error(self, key: str, value: Any, wanted: str) -> DamagedError:
@@ -104,7 +104,7 @@ def config_from_hf(values: Mapping[str, Any]) -> ModelConfig:
     if not model_type:
         raise DamagedError("config.json: the key 'model_type' is missing, so the architecture is not known")
     if model_type not in _READERS:
-        raise ConfigError(f"config.json: model_type={model_type!r} is not an architecture that petit knows; "
+        raise ConfigError(f"config.json: model_type={model_type!r:.40} is not an architecture that petit knows; "
                           f"it knows {', '.join(_READERS)}")
     return _READERS[model_type](keys)
 
@@ -135,7 +135,7 @@ def _phi(keys: Keys) -> ModelConfig:
         n_kv_heads=keys.integer("num_key_value_heads", n_heads), d_mlp=keys.integer("intermediate_size"),
         n_vocab=keys.integer("vocab_size"), n_ctx=keys.integer("max_position_embeddings"),
         norm_eps=keys.number("layer_norm_eps", 1e-5), activation=keys.activation("hidden_act", "gelu_new"),
-        n_rotary=int(d_head * rope.number("partial_rotary_factor")), rope_theta=rope.number("rope_theta"),
+        n_rotary=_n_rotary(rope, d_head), rope_theta=rope.number("rope_theta"),
         rope_scaling=_rope_scaling(rope, keys.integer("max_position_embeddings")),
         unembed_bias=True, tied=keys.flag("tie_word_embeddings", False),
         bos_id=keys.token_id("bos_token_id"), eos_id=keys.token_id("eos_token_id"), family="phi")
@@ -164,7 +164,7 @@ def _llama(keys: Keys) -> ModelConfig:
         n_kv_heads=keys.integer("num_key_value_heads", n_heads), d_mlp=keys.integer("intermediate_size"),
         n_vocab=keys.integer("vocab_size"), n_ctx=n_ctx, norm="rms", norm_eps=keys.number("rms_norm_eps", 1e-6),
         parallel_block=False, gated_mlp=True, activation=keys.activation("hidden_act", "silu"),
-        n_rotary=int(d_head * rope.number("partial_rotary_factor")), rope_theta=rope.number("rope_theta"),
+        n_rotary=_n_rotary(rope, d_head), rope_theta=rope.number("rope_theta"),
         rope_scaling=_rope_scaling(rope, n_ctx), qkv_bias=attention_bias, out_bias=attention_bias, mlp_bias=mlp_bias,
         tied=keys.flag("tie_word_embeddings", False),
         bos_id=keys.token_id("bos_token_id"), eos_id=keys.token_id("eos_token_id"), family="llama")
@@ -210,15 +210,27 @@ def _rope(keys: Keys, default_share: float = 1.0) -> Keys:
     return Keys({**top, **{key: value for key, value in inner.items() if value is not None}}, keys.where)
 
 
+def _n_rotary(rope: Keys, d_head: int) -> int:
+    share = rope.number("partial_rotary_factor")
+    if not 0 < share <= 1:
+        raise ConfigError(f"{rope.where}: partial_rotary_factor={share} is not possible; it is a share of each head, "
+                          "above 0 and at most 1")
+    return int(d_head * share)
+
+
 def _rope_scaling(rope: Keys, n_ctx: int) -> RopeScaling | None:
     kind = rope.text("rope_type", rope.text("type", "default"))
     if kind == "default":
         return None
     if kind != "llama3":
-        raise ConfigError(f"{rope.where}: the rotary scaling {kind!r} is not supported; petit knows 'default' (none) "
-                          "and 'llama3'")
-    return RopeScaling(rope.number("factor"), rope.number("low_freq_factor"), rope.number("high_freq_factor"),
-                       rope.integer("original_max_position_embeddings", n_ctx))
+        raise ConfigError(f"{rope.where}: the rotary scaling {kind!r:.40} is not supported; petit knows 'default' "
+                          "(none) and 'llama3'")
+    scaling = RopeScaling(rope.number("factor"), rope.number("low_freq_factor"), rope.number("high_freq_factor"),
+                          rope.integer("original_max_position_embeddings", n_ctx))
+    if not (scaling.factor > 0 and 0 < scaling.low_freq_factor < scaling.high_freq_factor and scaling.original_ctx > 0):
+        raise ConfigError(f"{rope.where}: the rotary scaling {scaling} is not possible; its numbers must be above 0 "
+                          "and low_freq_factor below high_freq_factor")
+    return scaling
 
 
 def _write_phi(config: ModelConfig) -> tuple[dict[str, Any], dict[str, Any]]:

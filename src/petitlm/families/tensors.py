@@ -137,28 +137,29 @@ def _check_names(table: dict[str, Source], naming: Naming, config: ModelConfig, 
     missing = sorted(needed - set(stored))
     if missing:
         more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-        raise DamagedError(f"tensor {missing[0]!r}{more} is missing from the checkpoint; fetch it again, or check that "
-                           "the config belongs to these weights")
+        raise DamagedError(f"tensor {missing[0]!r:.100}{more} is missing from the checkpoint; fetch it again, or check "
+                           "that the config belongs to these weights")
     allowed = naming.extra + (rf"|{re.escape(naming.unembed)}\.weight" if config.tied else "")
     surplus = sorted(name for name in set(stored) - needed if not re.fullmatch(allowed, name))
     if surplus:
         more = f" (and {len(surplus) - 1} more)" if len(surplus) > 1 else ""
-        raise DamagedError(f"tensor {surplus[0]!r}{more} has no place in a model of this config; check that the config "
-                           "belongs to these weights")
+        raise DamagedError(f"tensor {surplus[0]!r:.100}{more} has no place in a model of this config; check that the "
+                           "config belongs to these weights")
 
 
 def _sources(naming: Naming, config: ModelConfig) -> dict[str, Source]:
     shapes = config.tensor_shapes()
     stored_names = {name: _stored_name(naming, config, name) for name in shapes}
+    rows: dict[str, int] = {}  # of each stored tensor, as its parts are stacked
+    starts: dict[str, int] = {}
+    for name, stored in stored_names.items():
+        starts[name] = rows.get(stored, 0)
+        rows[stored] = starts[name] + shapes[name][0]
     table: dict[str, Source] = {}
-    for name, shape in shapes.items():
-        stacked = [other for other, stored in stored_names.items() if stored == stored_names[name]] \
-            if ".attn." in name else [name]
-        rows = sum(shapes[other][0] for other in stacked)
-        start = sum(shapes[other][0] for other in stacked[: stacked.index(name)])
-        transposed = naming.transposed and name.startswith("blocks.") and len(shape) == 2
-        whole = (rows, *shape[1:])
-        table[name] = Source(stored_names[name], whole[::-1] if transposed else whole, start, transposed,
+    for name, stored in stored_names.items():
+        transposed = naming.transposed and name.startswith("blocks.") and len(shapes[name]) == 2
+        whole = (rows[stored], *shapes[name][1:])
+        table[name] = Source(stored, whole[::-1] if transposed else whole, starts[name], transposed,
                              _interleaved_heads(naming, config, name))
     return table
 

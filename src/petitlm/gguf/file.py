@@ -61,7 +61,7 @@ class GGUFFile:
         for _ in range(n_values):
             key, value = reader.text(), reader.value(reader.unpack("<I"))
             if key in self.metadata:
-                raise reader.damaged(f"the metadata key {key!r} is given twice")
+                raise reader.damaged(f"the metadata key {key!r:.100} is given twice")
             self.metadata[key] = value
         self._tensors = self._read_tensors(reader, n_tensors)
         if self.metadata.get("split.count", 0) > 1:
@@ -118,14 +118,14 @@ class GGUFFile:
         tensors: dict[str, _Tensor] = {}
         for name, shape, form, offset in heads:
             if name in tensors:
-                raise reader.damaged(f"the tensor {name!r} is given twice")
+                raise reader.damaged(f"the tensor {name!r:.100} is given twice")
             tensor = _Tensor(shape, form, data + offset)
             if offset % alignment:
-                raise reader.damaged(f"tensor {name!r} starts at byte {offset:,} of the data, which is no multiple of "
-                                     f"the alignment {alignment}")
+                raise reader.damaged(f"tensor {name!r:.100} starts at byte {offset:,} of the data, which is no "
+                                     f"multiple of the alignment {alignment}")
             if tensor.begin + tensor.n_bytes > reader.size:
-                raise reader.damaged(f"tensor {name!r} ends at byte {tensor.begin + tensor.n_bytes:,} and the file has "
-                                     f"{reader.size:,}: it is truncated")
+                raise reader.damaged(f"tensor {name!r:.100} ends at byte {tensor.begin + tensor.n_bytes:,} and the "
+                                     f"file has {reader.size:,}: it is truncated")
             tensors[name] = tensor
         _check_apart(reader, tensors)
         return tensors
@@ -134,18 +134,18 @@ class GGUFFile:
 def _read_tensor_head(reader: _Reader) -> tuple[str, tuple[int, ...], BlockFormat, int]:
     name, n_dims = reader.text(), reader.unpack("<I")
     if not 1 <= n_dims <= 4:
-        raise reader.damaged(f"tensor {name!r} has {n_dims} dimensions; 1 to 4 are possible")
+        raise reader.damaged(f"tensor {name!r:.100} has {n_dims} dimensions; 1 to 4 are possible")
     shape = tuple(reader.unpack("<Q") for _ in range(n_dims))[::-1]
     kind, offset = reader.unpack("<I"), reader.unpack("<Q")
     if kind not in FORMATS:
         if kind in UNSUPPORTED:
             known = ", ".join(form.name for form in FORMATS.values())
-            raise UsageError(f"{reader.path}: tensor {name!r} has the format {UNSUPPORTED[kind]}, which petit does not "
-                             f"read; it reads {known}")
-        raise reader.damaged(f"tensor {name!r} has the unknown format {kind}")
+            raise UsageError(f"{reader.path}: tensor {name!r:.100} has the format {UNSUPPORTED[kind]}, which petit "
+                             f"does not read; it reads {known}")
+        raise reader.damaged(f"tensor {name!r:.100} has the unknown format {kind}")
     if shape[-1] % FORMATS[kind].columns:
-        raise reader.damaged(f"tensor {name!r} has {shape[-1]} columns, no multiple of the {FORMATS[kind].columns} "
-                             f"of a {FORMATS[kind].name} block")
+        raise reader.damaged(f"tensor {name!r:.100} has {shape[-1]} columns, no multiple of the "
+                             f"{FORMATS[kind].columns} of a {FORMATS[kind].name} block")
     return name, shape, FORMATS[kind], offset
 
 
@@ -153,7 +153,7 @@ def _check_apart(reader: _Reader, tensors: dict[str, _Tensor]) -> None:
     end, before = 0, ""
     for name, tensor in sorted(tensors.items(), key=lambda item: item[1].begin):
         if tensor.begin < end:
-            raise reader.damaged(f"tensor {name!r} overlaps {before!r}")
+            raise reader.damaged(f"tensor {name!r:.100} overlaps {before!r:.100}")
         end, before = tensor.begin + tensor.n_bytes, name
 
 
