@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -61,37 +62,30 @@ def train(
     torch.set_num_threads(config.threads)
     run = torch.compile(decoder, dynamic=True) if config.compile else decoder
     optimisers = make_optimisers(decoder, config)
-    weights = list(decoder.parameters())
-    micro, per_step = batches.forever(), max(1, config.batch_tokens // config.micro_tokens)
-    start = last_save = last_eval = now()
-    meter, skipped_in_row, reason = _Meter(start), 0, "done"
+    passes, per_step = batches.forever(), max(1, config.batch_tokens // config.micro_tokens)
+    start = now()
+    meter, reason = _Meter(start), "done"
+    save_is_due, eval_is_due = _Timer(60 * config.save_minutes, now), _Timer(60 * config.eval_minutes, now)
     log({"event": "start", "rows_tokens": batches.n_tokens, **asdict(config)})
     while (progress := _progress(config, meter.steps, now() - start)) < 1:
         if stop():
             reason = "interrupted"
             break
-        epochs, parts = zip(*islice(micro, per_step), strict=True)
+        epochs, parts = zip(*islice(passes, per_step), strict=True)
         loss = accumulate(decoder, run, parts)
-        norm = torch.nn.utils.clip_grad_norm_(weights, config.clip)
-        if bool(norm.isfinite()):
+        norm = float(torch.nn.utils.clip_grad_norm_(decoder.parameters(), config.clip))
+        if math.isfinite(norm):
             optimisers.step(schedule(progress, config.warmup, config.decay))
-            skipped_in_row = 0
         else:
             optimisers.clear()
-            skipped_in_row += 1
-        meter.count(loss, float(norm), sum(batch.ids.size for batch in parts), epochs[-1])
-        if skipped_in_row == MAX_SKIPPED:
-            raise PetitError(f"{MAX_SKIPPED} steps in a row had no finite gradient, the last at step {meter.steps}; "
-                             "start again with lower rates")
+        meter.count(loss, norm, sum(batch.ids.size for batch in parts), epochs[-1])
         if meter.steps % config.log_steps == 0:
             log({"event": "step", **meter.line(now()), "progress": round(progress, 4)})
-        if now() - last_save >= 60 * config.save_minutes:
+        if save_is_due():
             save(decoder)
-            last_save = now()
             log({"event": "save", "step": meter.steps})
-        if evaluate and now() - last_eval >= 60 * config.eval_minutes:
+        if evaluate and eval_is_due():
             log({"event": "eval", "step": meter.steps, **evaluate(decoder)})
-            last_eval = now()
     save(decoder)
     summary = meter.summary(reason, now() - start, batches.n_tokens)
     log({"event": "end", **asdict(summary)})
@@ -119,22 +113,46 @@ def _progress(config: TrainConfig, steps: int, seconds: float) -> float:
     return steps / config.steps if config.steps else seconds / (60 * config.minutes)
 
 
+class _Timer:
+    """Says once every so many seconds that they have passed."""
+
+    def __init__(self, seconds: float, now: Callable[[], float]) -> None:
+        self._seconds, self._now, self._last = seconds, now, now()
+
+    def __call__(self) -> bool:
+        if self._now() - self._last < self._seconds:
+            return False
+        self._last = self._now()
+        return True
+
+
 class _Meter:
-    """Counts what happened, and since the last line."""
+    """Counts what happened, in all and since the last line of the log."""
 
     def __init__(self, now: float) -> None:
-        self.steps = self.tokens = self.epoch = self.skipped = 0
+        self.steps = self.tokens = self.epoch = self.skipped = self._skipped_in_row = 0
         self._since = (now, 0)
         self._losses: list[float] = []
-        self._norm = self.loss = float("nan")
+        self._norm = self.loss = math.nan
 
     def count(self, loss: float, norm: float, tokens: int, epoch: int) -> None:
-        self.steps, self.tokens, self.epoch = self.steps + 1, self.tokens + tokens, epoch
-        self.skipped += norm != norm or norm == float("inf")
+        """Count a step.
+
+        Raises: PetitError if MAX_SKIPPED steps in a row had no finite gradient.
+        """
+        self.steps, self.tokens, self.epoch, self._norm = self.steps + 1, self.tokens + tokens, epoch, norm
         self._losses.append(loss)
-        self._norm = norm
+        if math.isfinite(norm):
+            self._skipped_in_row = 0
+            return
+        self.skipped += 1
+        self._skipped_in_row += 1
+        if self._skipped_in_row == MAX_SKIPPED:
+            raise PetitError(f"{MAX_SKIPPED} steps in a row had no finite gradient, the last at step {self.steps}; "
+                             "start again with lower rates")
 
     def line(self, now: float) -> Event:
+        """Return the figures since the last line."""
         self.loss, self._losses = sum(self._losses) / len(self._losses), []
         then, tokens = self._since
         self._since = (now, self.tokens)
@@ -143,6 +161,6 @@ class _Meter:
                 "tokens_per_s": round((self.tokens - tokens) / max(now - then, 1e-9))}
 
     def summary(self, reason: str, seconds: float, n_tokens: int) -> Summary:
-        if self._losses:
-            self.loss = sum(self._losses) / len(self._losses)
-        return Summary(reason, self.steps, self.tokens, self.tokens / n_tokens, seconds, self.loss, self.skipped)
+        """Return the figures of the whole run."""
+        loss = sum(self._losses) / len(self._losses) if self._losses else self.loss
+        return Summary(reason, self.steps, self.tokens, self.tokens / n_tokens, seconds, loss, self.skipped)
