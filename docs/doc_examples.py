@@ -116,19 +116,33 @@ def mask(text: str) -> str:
     return re.sub(r" +$", "", text, flags=re.M)
 
 
-def update(file: Path) -> int:
-    """Write the outputs of now into `file`, where they differ from those shown; return how many did."""
-    text, changed = file.read_text("utf-8"), 0
+def update(file: Path) -> list[str]:
+    """Write the outputs of now into `file` where they differ from those shown; return what failed."""
+    text, failed = file.read_text("utf-8"), []
     with tempfile.TemporaryDirectory() as folder:
         for example in examples(file):
-            if example.skip_reason:
+            try:
+                now = example if example.skip_reason else run_example(example, Path(folder))
+            except AssertionError as error:
+                failed.append(str(error))
                 continue
-            now = run_example(example, Path(folder))
             if "\n...\n" not in example.body and (example.note == "varies" or not agrees(example, now)):
-                body = re.sub(r" +$", "", now.body, flags=re.M)
-                text, changed = text.replace(example.body, body, 1), changed + 1
+                text = text.replace(example.body, re.sub(r" +$", "", now.body, flags=re.M), 1)
     file.write_text(text, "utf-8")
-    return changed
+    return failed
+
+
+def compare(file: Path) -> list[str]:
+    """Return what fails in `file`, or no longer prints what it shows."""
+    wrong = []
+    with tempfile.TemporaryDirectory() as folder:
+        for example in examples(file):
+            try:
+                if example.skip_reason is None and not agrees(example, now := run_example(example, Path(folder))):
+                    wrong.append(f"{file}:{example.line}: the docs show\n{example.body}\nand now it prints\n{now.body}")
+            except AssertionError as error:
+                wrong.append(str(error))
+    return wrong
 
 
 def main() -> int:
@@ -136,17 +150,9 @@ def main() -> int:
     parser.add_argument("--update", action="store_true", help="write the outputs of now into the docs")
     parser.add_argument("files", nargs="*", type=Path)
     arguments = parser.parse_args()
-    wrong = 0
-    for file in arguments.files or documents():
-        if arguments.update:
-            print(f"{file.relative_to(ROOT)}: {update(file.resolve())} examples updated")
-            continue
-        with tempfile.TemporaryDirectory() as folder:
-            for example in examples(file):
-                reason = example.skip_reason
-                if reason is None and not agrees(example, now := run_example(example, Path(folder))):
-                    wrong += 1
-                    print(f"{file}:{example.line}: the docs show\n{example.body}\nand now it prints\n{now.body}")
+    wrong = [line for file in map(Path.resolve, arguments.files or documents())
+             for line in (update(file) if arguments.update else compare(file))]
+    print("\n".join(wrong) or "docs: every example prints what it shows")
     return 1 if wrong else 0
 
 

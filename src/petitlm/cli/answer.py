@@ -73,8 +73,9 @@ def summary(generation: Generation, max_tokens: int | None) -> str:
     `max_tokens` is the limit that the person gave, if any.
     """
     n, prompt = generation.n_generated, generation.n_prompt
+    known = f", {generation.n_reused} known already" if generation.n_reused else ""
     text = (f"{n} token{'s' * (n != 1)} · {rate(generation):.1f} tokens/s · {generation.decode_s:.2f} s "
-            f"(prompt: {prompt} token{'s' * (prompt != 1)}, {generation.prefill_s:.2f} s)")
+            f"(prompt: {prompt} token{'s' * (prompt != 1)}{known}, {generation.prefill_s:.2f} s)")
     if generation.finish == "length" and max_tokens is None:
         text += f"\n(stopped at {len(generation.ids)} tokens; max_tokens sets another limit)"
     return text
@@ -87,7 +88,8 @@ def rate(generation: Generation) -> float:
 
 def figures(generation: Generation) -> dict[str, Any]:
     """Return the same for --json."""
-    return {"prompt_tokens": generation.n_prompt, "tokens": generation.n_generated, "tokens_per_s": rate(generation),
+    return {"prompt_tokens": generation.n_prompt, "reused_tokens": generation.n_reused,
+            "tokens": generation.n_generated, "tokens_per_s": rate(generation),
             "prefill_s": generation.prefill_s, "decode_s": generation.decode_s}
 
 

@@ -31,10 +31,11 @@ class Lengths(click.ParamType):
 
 @click.command()
 @model_options
-@click.option("--prefill", type=click.IntRange(min=1), help="Tokens of the prompt (512).")
+@click.option("--prefill", type=click.IntRange(min=1), metavar="N", help="Tokens of the prompt (512).")
 @click.option("--ctx", "contexts", type=Lengths(), help="Tokens before the decoded ones (128).")
-@click.option("--gen", "n_tokens", type=click.IntRange(min=1), help="Tokens to decode (64).")
-@click.option("--reps", type=click.IntRange(min=1), default=5, show_default=True, help="Repetitions of each.")
+@click.option("--gen", "n_tokens", type=click.IntRange(min=1), metavar="N", help="Tokens to decode (64).")
+@click.option("--reps", type=click.IntRange(min=1), metavar="N", default=5, show_default=True,
+              help="Repetitions of each.")
 @json_option
 def command(model: str | None, bits: int | None, threads: int | None, prefill: int | None,
             contexts: tuple[int, ...] | None, n_tokens: int | None, reps: int, as_json: bool) -> None:

@@ -138,6 +138,7 @@ class Chat:
         except KeyboardInterrupt:
             if not parts:
                 raise  # nothing was said: the turn is as if it had not been
+            stream.close()
             sys.stdout.write("\n")
             note("(stopped; what was said so far stays in the conversation)")
             return "".join(parts)

@@ -53,7 +53,8 @@ SAMPLING = {setting.name: setting for setting in (
 def model_options(command: Command) -> Command:
     """Add --model, --bits and --threads."""
     for option in (
-        click.option("--threads", "-t", type=click.IntRange(min=1), help="Threads to compute with (all cores)."),
+        click.option("--threads", "-t", type=click.IntRange(min=1), metavar="N",
+                     help="Threads to compute with (all cores)."),
         click.option("--bits", type=click.Choice(["4", "8", "16", "32"]),
                      callback=lambda _context, _option, value: value and int(value),
                      help="Bits of a weight (4, or what a packed folder holds)."),
@@ -67,7 +68,8 @@ def sampling_options(command: Command) -> Command:
     """Add one option for each sampling setting."""
     for setting in reversed(SAMPLING.values()):
         flag = "--" + setting.name.replace("_", "-")
-        command = click.option(flag, type=setting.type, default=setting.default, help=setting.help,
+        metavar = "N" if isinstance(setting.type, click.IntRange) else "X"
+        command = click.option(flag, type=setting.type, default=setting.default, help=setting.help, metavar=metavar,
                                show_default=setting.default is not None)(command)
     return command
 

@@ -19,7 +19,7 @@ from petitlm.cli.output import note, print_json, progress
 @click.option("--bits", type=click.Choice(["4", "8", "16", "32"]), default="4", show_default=True,
               callback=lambda _context, _option, value: int(value),
               help="Bits of a weight: 4 and 8 in blocks with a scale, 16 and 32 as they are.")
-@click.option("--threads", "-t", type=click.IntRange(min=1), help="Threads to compute with (all cores).")
+@click.option("--threads", "-t", type=click.IntRange(min=1), metavar="N", help="Threads to compute with (all cores).")
 @json_option
 def command(source: str, folder: str, bits: int, threads: int | None, as_json: bool) -> None:
     """Pack the checkpoint SOURCE (a folder or a .gguf file) into FOLDER, a few bits a weight.

@@ -39,7 +39,8 @@ class LogitBias(click.ParamType):
 @prompt_options
 @sampling_options
 @click.option("--logit-bias", type=LogitBias(), multiple=True, help="Added to a token's logit; may be given again.")
-@click.option("--n", type=click.IntRange(1, 64), default=1, show_default=True, help="How many answers to make.")
+@click.option("--n", type=click.IntRange(1, 64), default=1, show_default=True, metavar="N",
+              help="How many answers to make.")
 @click.option("--logprobs", type=click.IntRange(0, 20), metavar="K",
               help="Also give the log-probability of each token and of the K likeliest.")
 @json_option

@@ -20,6 +20,7 @@ class Answer:
     finish: str = "stop"
     logprobs: Any = None
     n_prompt: int = 3
+    n_reused: int = 0
     prefill_s: float = 0.25
     decode_s: float = 0.75
     choices: list[Answer] = field(default_factory=list)
@@ -42,13 +43,16 @@ class Stream:
     """Pieces in order; an exception among them is raised in its place, as Ctrl-C would be."""
 
     def __init__(self, pieces: Sequence[str | BaseException], result: Answer) -> None:
-        self._pieces, self.result = pieces, result
+        self._pieces, self.result, self.closed = pieces, result, False
 
     def __iter__(self) -> Iterator[Piece]:
         for piece in self._pieces:
             if isinstance(piece, BaseException):
                 raise piece
             yield Piece(piece)
+
+    def close(self) -> None:
+        self.closed = True
 
 
 class Parrot:

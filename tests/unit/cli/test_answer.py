@@ -54,6 +54,8 @@ def test_a_terminal_is_not_commanded_by_the_model() -> None:
 def test_the_last_line_counts_tokens_and_time(parrot: Any) -> None:
     result = parrot.generate("Tell")
     assert summary(result, None) == "1 token · 1.3 tokens/s · 0.75 s (prompt: 3 tokens, 0.25 s)"
+    result.n_reused = 2
+    assert summary(result, None).endswith("(prompt: 3 tokens, 2 known already, 0.25 s)")
     result.finish = "length"
     assert "stopped at 1 tokens" in summary(result, None)
     assert "stopped" not in summary(result, 1), "who set the limit knows it"

@@ -63,6 +63,7 @@ def test_ctrl_c_stops_the_answer_and_not_the_program(parrot: Any, capsys: pytest
     chat = new_chat(parrot)
     chat.talk(typed("Tell a story", "Go on?"))
     assert parrot.asked[1][0] == "Instruct: Tell a story\nOutput: Once upon\nInstruct: Go on?\nOutput:"
+    assert parrot.streams[0].closed
     assert "stopped" in capsys.readouterr().err
 
 
