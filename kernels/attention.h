@@ -18,8 +18,7 @@ constexpr int QUERIES = 4;  // neighbouring tokens of one sequence that share ea
 inline F load_cached(const uint16_t* p) { return load_half(p); }
 inline F load_cached(const float* p) { return load(p); }
 
-template <class T>
-struct Head {  // one slot's cache of one kv head
+template <class T> struct Head {  // one slot's cache of one kv head
   const T *keys, *values;
   Head(const Cache& c, int64_t slot, int64_t g)
       : keys(reinterpret_cast<const T*>(c.keys + (slot * c.kv_heads + g) * c.key_bytes())),
@@ -45,7 +44,10 @@ inline void score_rows(const T* keys, int64_t d_head, int64_t length, const floa
 inline void softmax_row(const float* in, int64_t length, float* out) {
   F top = set(-INFINITY);
   for (int64_t s = 0; s < length; s += 16) {
-    if (length - s >= 16) { top = max(top, load(in + s)); continue; }
+    if (length - s >= 16) {
+      top = max(top, load(in + s));
+      continue;
+    }
     alignas(64) float t[16];
     for (int i = 0; i < 16; i++) t[i] = s + i < length ? in[s + i] : -INFINITY;
     top = max(top, load(t));
@@ -54,7 +56,11 @@ inline void softmax_row(const float* in, int64_t length, float* out) {
   F total = zero();
   for (int64_t s = 0; s < length; s += 16) {
     F e = exp(sub(length - s >= 16 ? load(in + s) : load_n(in + s, length - s), peak));
-    if (length - s < 16) { alignas(64) float t[16] = {}; store_n(t, e, length - s); e = load(t); }
+    if (length - s < 16) {
+      alignas(64) float t[16] = {};
+      store_n(t, e, length - s);
+      e = load(t);
+    }
     total = add(total, e);
     store(out + s, e);
   }
@@ -89,8 +95,7 @@ inline int64_t neighbours(const Tokens& t, int64_t i) {
 }
 
 // Call f(first token, how many, head, thread) for every head of every run of neighbours.
-template <class Fn>
-void each_run(Pool& pool, const Tokens& t, int64_t heads, const Fn& f) {
+template <class Fn> void each_run(Pool& pool, const Tokens& t, int64_t heads, const Fn& f) {
   const int64_t blocks = (t.n + QUERIES - 1) / QUERIES;
   pool.run(heads * blocks, t.n == 1 ? heads / pool.threads() + 1 : 4, [&](int64_t begin, int64_t end, int thread) {
     for (int64_t j = begin; j < end; j++) {
@@ -139,7 +144,8 @@ inline void attend(Pool& pool, const Cache& c, const Tokens& t, const float* q, 
 }
 
 template <class T>
-void scores_as(Pool& pool, const Cache& c, const Tokens& t, const float* q, int64_t heads, float scale, int64_t s, float* out) {
+void scores_as(Pool& pool, const Cache& c, const Tokens& t, const float* q, int64_t heads, float scale, int64_t s,
+               float* out) {
   const int64_t row = round_up(longest(t), 16), k = c.d_head, group = heads / c.kv_heads;
   pool.reserve_each(row);
   each_run(pool, t, heads, [&](int64_t i, int64_t m, int64_t h, int thread) {
@@ -154,7 +160,8 @@ void scores_as(Pool& pool, const Cache& c, const Tokens& t, const float* q, int6
   });
 }
 
-inline void scores(Pool& pool, const Cache& c, const Tokens& t, const float* q, int64_t heads, float scale, int64_t s, float* out) {
+inline void scores(Pool& pool, const Cache& c, const Tokens& t, const float* q, int64_t heads, float scale, int64_t s,
+                   float* out) {
   if (c.half) scores_as<uint16_t>(pool, c, t, q, heads, scale, s, out);
   else scores_as<float>(pool, c, t, q, heads, scale, s, out);
 }
@@ -199,8 +206,7 @@ template <> inline uint16_t cached<uint16_t>(float x) {
   return out[0];
 }
 
-template <class T>
-void store_as(Pool& pool, const Cache& c, const Tokens& t, const float* k, const float* v) {
+template <class T> void store_as(Pool& pool, const Cache& c, const Tokens& t, const float* k, const float* v) {
   const int64_t d = c.d_head, width = round_up(d, 16);
   pool.run(t.n, 8, [&](int64_t begin, int64_t end, int) {
     for (int64_t i = begin; i < end; i++)

@@ -59,14 +59,20 @@ Matrix matrix(int format, int64_t rows, int64_t columns, const Bytes& data) {
 Cache cache_of(const AnyArray& keys, const AnyArray& values) {
   check(keys.ndim() == 5 && values.ndim() == 4 && keys.shape(4) == 16, "cache: wrong number of dimensions");
   const bool half = keys.dtype() == nb::dtype<uint16_t>();
-  check(half ? values.dtype() == nb::dtype<uint16_t>() : keys.dtype() == nb::dtype<float>() && values.dtype() == nb::dtype<float>(),
+  check(half ? values.dtype() == nb::dtype<uint16_t>()
+             : keys.dtype() == nb::dtype<float>() && values.dtype() == nb::dtype<float>(),
         "cache: keys and values must both be float32, or fp16 seen as uint16");
-  Cache c{half, static_cast<int64_t>(keys.shape(0)), static_cast<int64_t>(keys.shape(1)),
-          static_cast<int64_t>(values.shape(2)), static_cast<int64_t>(keys.shape(3)),
-          static_cast<uint8_t*>(const_cast<void*>(keys.data())), static_cast<uint8_t*>(const_cast<void*>(values.data()))};
+  Cache c{half,
+          static_cast<int64_t>(keys.shape(0)),
+          static_cast<int64_t>(keys.shape(1)),
+          static_cast<int64_t>(values.shape(2)),
+          static_cast<int64_t>(keys.shape(3)),
+          static_cast<uint8_t*>(const_cast<void*>(keys.data())),
+          static_cast<uint8_t*>(const_cast<void*>(values.data()))};
   check(values.shape(0) == keys.shape(0) && values.shape(1) == keys.shape(1) &&
             static_cast<int64_t>(keys.shape(2)) * 16 == c.length &&
-            static_cast<int64_t>(values.shape(3)) == round_up(c.d_head, 16), "cache: keys and values do not belong together");
+            static_cast<int64_t>(values.shape(3)) == round_up(c.d_head, 16),
+        "cache: keys and values do not belong together");
   return c;
 }
 
@@ -116,100 +122,133 @@ NB_MODULE(_kernels, m) {
       .def(nb::init<int, const std::string&>(), nb::arg("threads"), nb::arg("isa") = "auto")
       .def_prop_ro("isa", &Engine::isa)
       .def_prop_ro("threads", &Engine::threads)
-      .def("matmul", [](Engine& e, int format, int64_t rows, int64_t columns, Bytes data, In<2> x, nb::object bias, Out<2> y) {
-        const Matrix w = matrix(format, rows, columns, data);
-        const int64_t n = static_cast<int64_t>(x.shape(0));
-        check(static_cast<int64_t>(x.shape(1)) == columns, "x has the wrong width");
-        check(static_cast<int64_t>(y.shape(0)) == n && static_cast<int64_t>(y.shape(1)) == rows, "y has the wrong shape");
-        const float* b = nullptr;
-        if (!bias.is_none()) {
-          const auto array = nb::cast<In<1>>(bias);
-          check(static_cast<int64_t>(array.shape(0)) == rows, "bias has the wrong length");
-          b = array.data();
-        }
-        e.call([&](Pool& pool, const Kernels& k) { k.matmul(pool, w, x.data(), n, b, y.data()); });
-      }, nb::arg("format"), nb::arg("rows"), nb::arg("columns"), nb::arg("data"), nb::arg("x"), nb::arg("bias").none(), nb::arg("y"))
-      .def("embed", [](Engine& e, int format, int64_t rows, int64_t columns, Bytes data, Ints ids, Out<2> y) {
-        const Matrix w = matrix(format, rows, columns, data);
-        const int64_t n = static_cast<int64_t>(ids.shape(0));
-        check(static_cast<int64_t>(y.shape(0)) == n && static_cast<int64_t>(y.shape(1)) == columns, "y has the wrong shape");
-        for (int64_t i = 0; i < n; i++) check(ids.data()[i] >= 0 && ids.data()[i] < rows, "a token id is outside the embedding");
-        e.call([&](Pool& pool, const Kernels& k) { k.embed(pool, w, ids.data(), n, y.data()); });
-      })
-      .def("layer_norm", [](Engine& e, In<2> x, In<1> w, In<1> b, float eps, Out<2> y) {
-        const int64_t n = static_cast<int64_t>(x.shape(0)), d = static_cast<int64_t>(x.shape(1));
-        check(w.shape(0) == x.shape(1) && b.shape(0) == x.shape(1), "weight and bias must have x's width");
-        check(y.shape(0) == x.shape(0) && y.shape(1) == x.shape(1), "y has the wrong shape");
-        e.call([&](Pool& pool, const Kernels& k) { k.layer_norm(pool, x.data(), n, d, w.data(), b.data(), eps, y.data()); });
-      })
-      .def("rms_norm", [](Engine& e, In<2> x, In<1> w, float eps, Out<2> y) {
-        const int64_t n = static_cast<int64_t>(x.shape(0)), d = static_cast<int64_t>(x.shape(1));
-        check(w.shape(0) == x.shape(1) && y.shape(0) == x.shape(0) && y.shape(1) == x.shape(1), "shapes do not fit");
-        e.call([&](Pool& pool, const Kernels& k) { k.rms_norm(pool, x.data(), n, d, w.data(), eps, y.data()); });
-      })
-      .def("activate", [](Engine& e, int kind, In<2> x, Out<2> y) {
-        check(kind >= GELU_TANH && kind <= RELU, "unknown activation");
-        check(y.shape(0) == x.shape(0) && y.shape(1) == x.shape(1), "y has the wrong shape");
-        e.call([&](Pool& pool, const Kernels& k) { k.activate(pool, kind, x.data(), static_cast<int64_t>(x.size()), y.data()); });
-      })
-      .def("rotate", [](Engine& e, In<3> x, In<2> cos, In<2> sin, Ints positions, Out<3> y) {
-        const int64_t n = static_cast<int64_t>(x.shape(0)), p = static_cast<int64_t>(cos.shape(1));
-        check(sin.shape(0) == cos.shape(0) && sin.shape(1) == cos.shape(1), "cos and sin differ in shape");
-        check(2 * p <= static_cast<int64_t>(x.shape(2)), "more rotary pairs than features");
-        check(y.shape(0) == x.shape(0) && y.shape(1) == x.shape(1) && y.shape(2) == x.shape(2), "y has the wrong shape");
-        tokens_of(positions, positions, n, static_cast<int64_t>(cos.shape(0)), static_cast<int64_t>(cos.shape(0)));
-        e.call([&](Pool& pool, const Kernels& k) {
-          k.rotate(pool, x.data(), n, static_cast<int64_t>(x.shape(1)), static_cast<int64_t>(x.shape(2)), cos.data(), sin.data(),
-                   positions.data(), p, y.data());
-        });
-      })
-      .def("store", [](Engine& e, AnyArray keys, AnyArray values, Ints positions, Ints slots, In<3> k_new, In<3> v_new) {
-        const Cache c = cache_of(keys, values);
-        const Tokens t = tokens_of(positions, slots, static_cast<int64_t>(k_new.shape(0)), c.length, c.slots);
-        check(k_new.shape(0) == v_new.shape(0) && static_cast<int64_t>(k_new.shape(1)) == c.kv_heads &&
-                  static_cast<int64_t>(v_new.shape(1)) == c.kv_heads && static_cast<int64_t>(k_new.shape(2)) == c.d_head &&
-                  static_cast<int64_t>(v_new.shape(2)) == c.d_head, "keys and values do not fit the cache");
-        e.call([&](Pool& pool, const Kernels& k) { k.store(pool, c, t, k_new.data(), v_new.data()); });
-      })
-      .def("attend", [](Engine& e, AnyArray keys, AnyArray values, Ints positions, Ints slots, In<3> q, float scale, Out<3> z) {
-        const Cache c = cache_of(keys, values);
-        const int64_t n = static_cast<int64_t>(q.shape(0)), heads = static_cast<int64_t>(q.shape(1));
-        const Tokens t = tokens_of(positions, slots, n, c.length, c.slots);
-        check_heads(heads, static_cast<int64_t>(q.shape(2)), c);
-        check(z.shape(0) == q.shape(0) && z.shape(1) == q.shape(1) && z.shape(2) == q.shape(2), "z has the wrong shape");
-        e.call([&](Pool& pool, const Kernels& k) { k.attend(pool, c, t, q.data(), heads, scale, z.data()); });
-      })
-      .def("scores", [](Engine& e, AnyArray keys, AnyArray values, Ints positions, Ints slots, In<3> q, float scale, Out<3> out) {
-        const Cache c = cache_of(keys, values);
-        const int64_t n = static_cast<int64_t>(q.shape(0)), heads = static_cast<int64_t>(q.shape(1));
-        const int64_t s = static_cast<int64_t>(out.shape(2));
-        const Tokens t = tokens_of(positions, slots, n, std::min(c.length, s), c.slots);
-        check_heads(heads, static_cast<int64_t>(q.shape(2)), c);
-        check(static_cast<int64_t>(out.shape(0)) == heads && static_cast<int64_t>(out.shape(1)) == n, "scores: wrong shape");
-        e.call([&](Pool& pool, const Kernels& k) { k.scores(pool, c, t, q.data(), heads, scale, s, out.data()); });
-      })
-      .def("softmax", [](Engine& e, Ints positions, Ints slots, In<3> scores, Out<3> out) {
-        const int64_t heads = static_cast<int64_t>(scores.shape(0)), n = static_cast<int64_t>(scores.shape(1));
-        const int64_t s = static_cast<int64_t>(scores.shape(2));
-        const Tokens t = tokens_of(positions, slots, n, s, INT32_MAX);
-        check(out.shape(0) == scores.shape(0) && out.shape(1) == scores.shape(1) && out.shape(2) == scores.shape(2),
-              "softmax: wrong shape");
-        e.call([&](Pool& pool, const Kernels& k) { k.softmax(pool, t, heads, s, scores.data(), out.data()); });
-      })
-      .def("mix", [](Engine& e, AnyArray keys, AnyArray values, Ints positions, Ints slots, In<3> pattern, Out<3> z) {
-        const Cache c = cache_of(keys, values);
-        const int64_t heads = static_cast<int64_t>(pattern.shape(0)), n = static_cast<int64_t>(pattern.shape(1));
-        const int64_t s = static_cast<int64_t>(pattern.shape(2));
-        const Tokens t = tokens_of(positions, slots, n, std::min(c.length, s), c.slots);
-        check_heads(heads, static_cast<int64_t>(z.shape(2)), c);
-        check(static_cast<int64_t>(z.shape(0)) == n && static_cast<int64_t>(z.shape(1)) == heads, "z has the wrong shape");
-        e.call([&](Pool& pool, const Kernels& k) { k.mix(pool, c, t, pattern.data(), heads, s, z.data()); });
-      })
-      .def("pack", [](Engine& e, In<2> w, int format, Array<uint8_t, 1> out, Array<double, 2> squares) {
-        const int64_t rows = static_cast<int64_t>(w.shape(0)), columns = static_cast<int64_t>(w.shape(1));
-        matrix(format, rows, columns, Bytes(out));
-        check(static_cast<int64_t>(squares.shape(0)) == round_up(rows, PANEL) / PANEL && squares.shape(1) == 2, "squares: wrong shape");
-        e.call([&](Pool& pool, const Kernels& k) { k.pack(pool, w.data(), rows, columns, format, out.data(), squares.data()); });
-      })
+      .def(
+          "matmul",
+          [](Engine& e, int format, int64_t rows, int64_t columns, Bytes data, In<2> x, nb::object bias, Out<2> y) {
+            const Matrix w = matrix(format, rows, columns, data);
+            const int64_t n = static_cast<int64_t>(x.shape(0));
+            check(static_cast<int64_t>(x.shape(1)) == columns, "x has the wrong width");
+            check(static_cast<int64_t>(y.shape(0)) == n && static_cast<int64_t>(y.shape(1)) == rows,
+                  "y has the wrong shape");
+            const float* b = nullptr;
+            if (!bias.is_none()) {
+              const auto array = nb::cast<In<1>>(bias);
+              check(static_cast<int64_t>(array.shape(0)) == rows, "bias has the wrong length");
+              b = array.data();
+            }
+            e.call([&](Pool& pool, const Kernels& k) { k.matmul(pool, w, x.data(), n, b, y.data()); });
+          },
+          nb::arg("format"), nb::arg("rows"), nb::arg("columns"), nb::arg("data"), nb::arg("x"), nb::arg("bias").none(),
+          nb::arg("y"))
+      .def("embed",
+           [](Engine& e, int format, int64_t rows, int64_t columns, Bytes data, Ints ids, Out<2> y) {
+             const Matrix w = matrix(format, rows, columns, data);
+             const int64_t n = static_cast<int64_t>(ids.shape(0));
+             check(static_cast<int64_t>(y.shape(0)) == n && static_cast<int64_t>(y.shape(1)) == columns,
+                   "y has the wrong shape");
+             for (int64_t i = 0; i < n; i++)
+               check(ids.data()[i] >= 0 && ids.data()[i] < rows, "a token id is outside the embedding");
+             e.call([&](Pool& pool, const Kernels& k) { k.embed(pool, w, ids.data(), n, y.data()); });
+           })
+      .def("layer_norm",
+           [](Engine& e, In<2> x, In<1> w, In<1> b, float eps, Out<2> y) {
+             const int64_t n = static_cast<int64_t>(x.shape(0)), d = static_cast<int64_t>(x.shape(1));
+             check(w.shape(0) == x.shape(1) && b.shape(0) == x.shape(1), "weight and bias must have x's width");
+             check(y.shape(0) == x.shape(0) && y.shape(1) == x.shape(1), "y has the wrong shape");
+             e.call([&](Pool& pool, const Kernels& k) {
+               k.layer_norm(pool, x.data(), n, d, w.data(), b.data(), eps, y.data());
+             });
+           })
+      .def("rms_norm",
+           [](Engine& e, In<2> x, In<1> w, float eps, Out<2> y) {
+             const int64_t n = static_cast<int64_t>(x.shape(0)), d = static_cast<int64_t>(x.shape(1));
+             check(w.shape(0) == x.shape(1) && y.shape(0) == x.shape(0) && y.shape(1) == x.shape(1),
+                   "shapes do not fit");
+             e.call([&](Pool& pool, const Kernels& k) { k.rms_norm(pool, x.data(), n, d, w.data(), eps, y.data()); });
+           })
+      .def("activate",
+           [](Engine& e, int kind, In<2> x, Out<2> y) {
+             check(kind >= GELU_TANH && kind <= RELU, "unknown activation");
+             check(y.shape(0) == x.shape(0) && y.shape(1) == x.shape(1), "y has the wrong shape");
+             e.call([&](Pool& pool, const Kernels& k) {
+               k.activate(pool, kind, x.data(), static_cast<int64_t>(x.size()), y.data());
+             });
+           })
+      .def("rotate",
+           [](Engine& e, In<3> x, In<2> cos, In<2> sin, Ints positions, Out<3> y) {
+             const int64_t n = static_cast<int64_t>(x.shape(0)), p = static_cast<int64_t>(cos.shape(1));
+             check(sin.shape(0) == cos.shape(0) && sin.shape(1) == cos.shape(1), "cos and sin differ in shape");
+             check(2 * p <= static_cast<int64_t>(x.shape(2)), "more rotary pairs than features");
+             check(y.shape(0) == x.shape(0) && y.shape(1) == x.shape(1) && y.shape(2) == x.shape(2),
+                   "y has the wrong shape");
+             tokens_of(positions, positions, n, static_cast<int64_t>(cos.shape(0)), static_cast<int64_t>(cos.shape(0)));
+             e.call([&](Pool& pool, const Kernels& k) {
+               k.rotate(pool, x.data(), n, static_cast<int64_t>(x.shape(1)), static_cast<int64_t>(x.shape(2)),
+                        cos.data(), sin.data(), positions.data(), p, y.data());
+             });
+           })
+      .def("store",
+           [](Engine& e, AnyArray keys, AnyArray values, Ints positions, Ints slots, In<3> k_new, In<3> v_new) {
+             const Cache c = cache_of(keys, values);
+             const Tokens t = tokens_of(positions, slots, static_cast<int64_t>(k_new.shape(0)), c.length, c.slots);
+             check(k_new.shape(0) == v_new.shape(0) && static_cast<int64_t>(k_new.shape(1)) == c.kv_heads &&
+                       static_cast<int64_t>(v_new.shape(1)) == c.kv_heads &&
+                       static_cast<int64_t>(k_new.shape(2)) == c.d_head &&
+                       static_cast<int64_t>(v_new.shape(2)) == c.d_head,
+                   "keys and values do not fit the cache");
+             e.call([&](Pool& pool, const Kernels& k) { k.store(pool, c, t, k_new.data(), v_new.data()); });
+           })
+      .def("attend",
+           [](Engine& e, AnyArray keys, AnyArray values, Ints positions, Ints slots, In<3> q, float scale, Out<3> z) {
+             const Cache c = cache_of(keys, values);
+             const int64_t n = static_cast<int64_t>(q.shape(0)), heads = static_cast<int64_t>(q.shape(1));
+             const Tokens t = tokens_of(positions, slots, n, c.length, c.slots);
+             check_heads(heads, static_cast<int64_t>(q.shape(2)), c);
+             check(z.shape(0) == q.shape(0) && z.shape(1) == q.shape(1) && z.shape(2) == q.shape(2),
+                   "z has the wrong shape");
+             e.call([&](Pool& pool, const Kernels& k) { k.attend(pool, c, t, q.data(), heads, scale, z.data()); });
+           })
+      .def("scores",
+           [](Engine& e, AnyArray keys, AnyArray values, Ints positions, Ints slots, In<3> q, float scale, Out<3> out) {
+             const Cache c = cache_of(keys, values);
+             const int64_t n = static_cast<int64_t>(q.shape(0)), heads = static_cast<int64_t>(q.shape(1));
+             const int64_t s = static_cast<int64_t>(out.shape(2));
+             const Tokens t = tokens_of(positions, slots, n, std::min(c.length, s), c.slots);
+             check_heads(heads, static_cast<int64_t>(q.shape(2)), c);
+             check(static_cast<int64_t>(out.shape(0)) == heads && static_cast<int64_t>(out.shape(1)) == n,
+                   "scores: wrong shape");
+             e.call([&](Pool& pool, const Kernels& k) { k.scores(pool, c, t, q.data(), heads, scale, s, out.data()); });
+           })
+      .def("softmax",
+           [](Engine& e, Ints positions, Ints slots, In<3> scores, Out<3> out) {
+             const int64_t heads = static_cast<int64_t>(scores.shape(0)), n = static_cast<int64_t>(scores.shape(1));
+             const int64_t s = static_cast<int64_t>(scores.shape(2));
+             const Tokens t = tokens_of(positions, slots, n, s, INT32_MAX);
+             check(
+                 out.shape(0) == scores.shape(0) && out.shape(1) == scores.shape(1) && out.shape(2) == scores.shape(2),
+                 "softmax: wrong shape");
+             e.call([&](Pool& pool, const Kernels& k) { k.softmax(pool, t, heads, s, scores.data(), out.data()); });
+           })
+      .def("mix",
+           [](Engine& e, AnyArray keys, AnyArray values, Ints positions, Ints slots, In<3> pattern, Out<3> z) {
+             const Cache c = cache_of(keys, values);
+             const int64_t heads = static_cast<int64_t>(pattern.shape(0)), n = static_cast<int64_t>(pattern.shape(1));
+             const int64_t s = static_cast<int64_t>(pattern.shape(2));
+             const Tokens t = tokens_of(positions, slots, n, std::min(c.length, s), c.slots);
+             check_heads(heads, static_cast<int64_t>(z.shape(2)), c);
+             check(static_cast<int64_t>(z.shape(0)) == n && static_cast<int64_t>(z.shape(1)) == heads,
+                   "z has the wrong shape");
+             e.call([&](Pool& pool, const Kernels& k) { k.mix(pool, c, t, pattern.data(), heads, s, z.data()); });
+           })
+      .def("pack",
+           [](Engine& e, In<2> w, int format, Array<uint8_t, 1> out, Array<double, 2> squares) {
+             const int64_t rows = static_cast<int64_t>(w.shape(0)), columns = static_cast<int64_t>(w.shape(1));
+             matrix(format, rows, columns, Bytes(out));
+             check(static_cast<int64_t>(squares.shape(0)) == round_up(rows, PANEL) / PANEL && squares.shape(1) == 2,
+                   "squares: wrong shape");
+             e.call([&](Pool& pool, const Kernels& k) {
+               k.pack(pool, w.data(), rows, columns, format, out.data(), squares.data());
+             });
+           })
       .def("read_bandwidth", &read_bandwidth, nb::arg("data"), nb::arg("passes"));
 }

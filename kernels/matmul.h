@@ -13,9 +13,9 @@ namespace petit::PETIT_ISA {
 
 // One token's activations as the integer kernels read them, C rounded up to whole blocks.
 struct Quantized {
-  int8_t* x;      // [n][columns]
-  float* scale;   // [n][columns / 32]
-  int32_t* sum;   // [n][columns / 32], of the int8 values
+  int8_t* x;     // [n][columns]
+  float* scale;  // [n][columns / 32]
+  int32_t* sum;  // [n][columns / 32], of the int8 values
   int64_t columns, groups;
 };
 
@@ -45,7 +45,8 @@ inline Quantized quantize(Pool& pool, const float* x, int64_t n, int64_t columns
   q.sum = reinterpret_cast<int32_t*>(q.scale + n * q.groups);
   pool.run(n, 4, [&](int64_t begin, int64_t end, int) {
     for (int64_t i = begin; i < end; i++)
-      quantize_row(x + i * columns, columns, q.columns, q.x + i * q.columns, q.scale + i * q.groups, q.sum + i * q.groups);
+      quantize_row(x + i * columns, columns, q.columns, q.x + i * q.columns, q.scale + i * q.groups,
+                   q.sum + i * q.groups);
   });
   return q;
 }
@@ -55,8 +56,7 @@ template <int FORMAT> struct Integer;
 template <> struct Integer<Q4> {
   static constexpr int64_t BYTES = Q4_BLOCK, SCALES = 512;
   static inline I start(int32_t sum) { return iset(-8 * sum); }
-  template <int M>
-  static inline void group(const uint8_t* w, const int8_t* const* x, I* acc) {
+  template <int M> static inline void group(const uint8_t* w, const int8_t* const* x, I* acc) {
     for (int q = 0; q < 4; q++) {
       const Line line = load_line(w + 64 * q), lo = low(line), hi = high(line);
       for (int m = 0; m < M; m++) acc[m] = dot4(acc[m], lo, x[m] + 8 * q);
@@ -69,8 +69,7 @@ template <> struct Integer<Q4> {
 template <> struct Integer<Q8> {
   static constexpr int64_t BYTES = Q8_BLOCK, SCALES = 1024;
   static inline I start(int32_t sum) { return start8(sum); }
-  template <int M>
-  static inline void group(const uint8_t* w, const int8_t* const* x, I* acc) {
+  template <int M> static inline void group(const uint8_t* w, const int8_t* const* x, I* acc) {
     for (int q = 0; q < 8; q++) {
       const Line line = load_line(w + 64 * q);
       for (int m = 0; m < M; m++) acc[m] = dot8(acc[m], line, x[m] + 4 * q);
@@ -80,8 +79,7 @@ template <> struct Integer<Q8> {
 };
 
 // M tokens times one panel of 16 rows.
-template <int FORMAT, int M>
-inline void integer_tile(const uint8_t* w, const Quantized& q, int64_t token, F* y) {
+template <int FORMAT, int M> inline void integer_tile(const uint8_t* w, const Quantized& q, int64_t token, F* y) {
   using Fmt = Integer<FORMAT>;
   const int8_t* x[M];
   for (int m = 0; m < M; m++) y[m] = zero(), x[m] = q.x + (token + m) * q.columns;
@@ -106,8 +104,7 @@ inline F load_weights(const uint16_t* w) { return load_half(w); }
 inline F load_weights(const float* w) { return load(w); }
 
 // M tokens times B panels: several panels at once keep the adders busy when there is one token.
-template <class W, int M, int B>
-inline void float_tile(const W* w, int64_t columns, const float* x, F* y) {
+template <class W, int M, int B> inline void float_tile(const W* w, int64_t columns, const float* x, F* y) {
   for (int i = 0; i < M * B; i++) y[i] = zero();
   for (int64_t c = 0; c < columns; c++)
     for (int b = 0; b < B; b++) {
@@ -186,7 +183,10 @@ inline void embed_row(const Matrix& w, int64_t row, float* y) {
   const uint8_t* panel = w.data + row / PANEL * panel_bytes(w.format, w.columns);
   const int64_t r = row % PANEL;
   for (int64_t c = 0; c < w.columns; c++) {
-    if (w.format == F32) { y[c] = reinterpret_cast<const float*>(panel)[c * PANEL + r]; continue; }
+    if (w.format == F32) {
+      y[c] = reinterpret_cast<const float*>(panel)[c * PANEL + r];
+      continue;
+    }
     if (w.format == F16) {
       alignas(64) float lanes[16];
       store(lanes, load_half(reinterpret_cast<const uint16_t*>(panel) + c * PANEL));

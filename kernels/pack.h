@@ -39,7 +39,8 @@ inline F best_scale4(const Group& g) {
   extremes(g, ext);
   for (int r = 0; r < 16; r++) best[r] = ext[r] / -8.0f, gain[r] = 0.0f;
   for (int step = -8; step <= 8; step++) {
-    for (int r = 0; r < 16; r++) inverse[r] = ext[r] != 0.0f ? -(8.0f + 0.125f * static_cast<float>(step)) / ext[r] : 0.0f;
+    for (int r = 0; r < 16; r++)
+      inverse[r] = ext[r] != 0.0f ? -(8.0f + 0.125f * static_cast<float>(step)) / ext[r] : 0.0f;
     F a = zero(), b = zero();
     const F inv = load(inverse);
     for (const auto& column : g.w) {

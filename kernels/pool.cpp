@@ -40,7 +40,8 @@ void Pool::start(int64_t n, int64_t grain, Body body, const void* f) {
   }
   drain(0);
   for (int i = 0; busy_.load(std::memory_order_acquire) > 0; i++) {
-    if (i < SPINS) pause(); else std::this_thread::yield();
+    if (i < SPINS) pause();
+    else std::this_thread::yield();
   }
 }
 

@@ -23,8 +23,7 @@ class Pool {
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
   // Call f(begin, end, thread) until 0..n is covered, in chunks of `grain`.
-  template <class F>
-  void run(int64_t n, int64_t grain, const F& f) {
+  template <class F> void run(int64_t n, int64_t grain, const F& f) {
     if (n <= 0) return;
     if (workers_.empty() || n <= grain) return f(int64_t{0}, n, 0);
     start(n, grain, [](const void* g, int64_t b, int64_t e, int t) { (*static_cast<const F*>(g))(b, e, t); }, &f);

@@ -8,8 +8,7 @@
 namespace petit::PETIT_ISA {
 
 // Sums of a row run over 16 lanes, column c in lane c % 16, then over the lanes in halves.
-template <class Term>
-inline float row_sum(int64_t d, const Term& term) {
+template <class Term> inline float row_sum(int64_t d, const Term& term) {
   F s = zero();
   for (int64_t c = 0; c < d; c += 16) s = add(s, term(c, d - c < 16 ? d - c : 16));
   return sum(s);
@@ -18,20 +17,28 @@ inline float row_sum(int64_t d, const Term& term) {
 inline F load_up_to(const float* p, int64_t n) { return n == 16 ? load(p) : load_n(p, n); }
 
 inline void store_up_to(float* p, F x, int64_t n) {
-  if (n == 16) store(p, x); else store_n(p, x, n);
+  if (n == 16) store(p, x);
+  else store_n(p, x, n);
 }
 
 // y = (x - mean) / sqrt(var + eps) * w + b      (Ba et al. 2016, Layer Normalization)
-inline void layer_norm(Pool& pool, const float* x, int64_t n, int64_t d, const float* w, const float* b, float eps, float* y) {
+inline void layer_norm(Pool& pool, const float* x, int64_t n, int64_t d, const float* w, const float* b, float eps,
+                       float* y) {
   pool.run(n, 4, [&](int64_t begin, int64_t end, int) {
     for (int64_t i = begin; i < end; i++) {
       const float *row = x + i * d, inv_d = 1.0f / static_cast<float>(d);
       const F mean = set(row_sum(d, [&](int64_t c, int64_t m) { return load_up_to(row + c, m); }) * inv_d);
-      const float var = row_sum(d, [&](int64_t c, int64_t m) {
-        F e = sub(load_up_to(row + c, m), mean);
-        if (m < 16) { alignas(64) float t[16] = {}; store_n(t, e, m); e = load(t); }  // lanes past the end are not -mean
-        return mul(e, e);
-      }) * inv_d;
+      const float var = row_sum(d,
+                                [&](int64_t c, int64_t m) {
+                                  F e = sub(load_up_to(row + c, m), mean);
+                                  if (m < 16) {
+                                    alignas(64) float t[16] = {};
+                                    store_n(t, e, m);
+                                    e = load(t);
+                                  }  // lanes past the end are not -mean
+                                  return mul(e, e);
+                                }) *
+                        inv_d;
       const F scale = set(1.0f / std::sqrt(var + eps));
       for (int64_t c = 0; c < d; c += 16) {
         const int64_t m = d - c < 16 ? d - c : 16;
@@ -47,10 +54,12 @@ inline void rms_norm(Pool& pool, const float* x, int64_t n, int64_t d, const flo
   pool.run(n, 4, [&](int64_t begin, int64_t end, int) {
     for (int64_t i = begin; i < end; i++) {
       const float* row = x + i * d;
-      const float mean_square = row_sum(d, [&](int64_t c, int64_t m) {
-        const F v = load_up_to(row + c, m);
-        return mul(v, v);
-      }) / static_cast<float>(d);
+      const float mean_square = row_sum(d,
+                                        [&](int64_t c, int64_t m) {
+                                          const F v = load_up_to(row + c, m);
+                                          return mul(v, v);
+                                        }) /
+                                static_cast<float>(d);
       const F scale = set(1.0f / std::sqrt(mean_square + eps));
       for (int64_t c = 0; c < d; c += 16) {
         const int64_t m = d - c < 16 ? d - c : 16;

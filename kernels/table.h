@@ -5,9 +5,17 @@
 #include "attention.h"
 #include "pack.h"
 
-#define PETIT_TABLE(name)                                                                                            \
-  {                                                                                                                  \
-    name, petit::PETIT_ISA::matmul, petit::PETIT_ISA::embed, petit::PETIT_ISA::layer_norm, petit::PETIT_ISA::rms_norm, \
-        petit::PETIT_ISA::activate, petit::PETIT_ISA::rotate, petit::PETIT_ISA::store_kv, petit::PETIT_ISA::attend,   \
-        petit::PETIT_ISA::scores, petit::PETIT_ISA::softmax, petit::PETIT_ISA::mix, petit::PETIT_ISA::pack            \
-  }
+#define PETIT_TABLE(name)        \
+  {name,                         \
+   petit::PETIT_ISA::matmul,     \
+   petit::PETIT_ISA::embed,      \
+   petit::PETIT_ISA::layer_norm, \
+   petit::PETIT_ISA::rms_norm,   \
+   petit::PETIT_ISA::activate,   \
+   petit::PETIT_ISA::rotate,     \
+   petit::PETIT_ISA::store_kv,   \
+   petit::PETIT_ISA::attend,     \
+   petit::PETIT_ISA::scores,     \
+   petit::PETIT_ISA::softmax,    \
+   petit::PETIT_ISA::mix,        \
+   petit::PETIT_ISA::pack}

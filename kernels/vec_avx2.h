@@ -9,9 +9,15 @@ namespace petit::PETIT_ISA {
 
 constexpr int TILE = 3;  // 3 tokens x 2 registers of sums, twice, and the weights: the 16 registers are full
 
-struct F { __m256 a, b; };
-struct I { __m256i a, b; };
-struct Line { __m256i a, b; };
+struct F {
+  __m256 a, b;
+};
+struct I {
+  __m256i a, b;
+};
+struct Line {
+  __m256i a, b;
+};
 
 inline F set(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
 inline F zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
@@ -21,7 +27,10 @@ inline F load_n(const float* p, int64_t n) {
   std::memcpy(t, p, static_cast<size_t>(n) * 4);
   return load(t);
 }
-inline void store(float* p, F x) { _mm256_storeu_ps(p, x.a); _mm256_storeu_ps(p + 8, x.b); }
+inline void store(float* p, F x) {
+  _mm256_storeu_ps(p, x.a);
+  _mm256_storeu_ps(p + 8, x.b);
+}
 inline void store_n(float* p, F x, int64_t n) {
   alignas(32) float t[16];
   store(t, x);

@@ -21,7 +21,9 @@ inline F load(const float* p) { return _mm512_loadu_ps(p); }
 inline F load_n(const float* p, int64_t n) { return _mm512_maskz_loadu_ps(first(n), p); }
 inline void store(float* p, F x) { _mm512_storeu_ps(p, x); }
 inline void store_n(float* p, F x, int64_t n) { _mm512_mask_storeu_ps(p, first(n), x); }
-inline F load_half(const uint16_t* p) { return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
+inline F load_half(const uint16_t* p) {
+  return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+}
 inline void store_half(uint16_t* p, F x) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT));
 }

@@ -8,75 +8,165 @@ namespace petit::PETIT_ISA {
 
 constexpr int TILE = 2;  // tokens that one pass over a panel serves
 
-struct F { float v[16]; };
-struct I { int32_t v[16]; };
-struct Line { uint8_t v[64]; };
+struct F {
+  float v[16];
+};
+struct I {
+  int32_t v[16];
+};
+struct Line {
+  uint8_t v[64];
+};
 
-#define PETIT_LANES for (int i = 0; i < 16; i++)
+#define PETIT_LANES(i) for (int i = 0; i < 16; i++)
 
-inline F set(float x) { F r; PETIT_LANES r.v[i] = x; return r; }
+inline F set(float x) {
+  F r;
+  PETIT_LANES (i) r.v[i] = x;
+  return r;
+}
 inline F zero() { return set(0.0f); }
-inline F load(const float* p) { F r; std::memcpy(r.v, p, 64); return r; }
-inline F load_n(const float* p, int64_t n) { F r; PETIT_LANES r.v[i] = i < n ? p[i] : 0.0f; return r; }
+inline F load(const float* p) {
+  F r;
+  std::memcpy(r.v, p, 64);
+  return r;
+}
+inline F load_n(const float* p, int64_t n) {
+  F r;
+  PETIT_LANES (i) r.v[i] = i < n ? p[i] : 0.0f;
+  return r;
+}
 inline void store(float* p, F a) { std::memcpy(p, a.v, 64); }
-inline void store_n(float* p, F a, int64_t n) { for (int64_t i = 0; i < n; i++) p[i] = a.v[i]; }
+inline void store_n(float* p, F a, int64_t n) {
+  for (int64_t i = 0; i < n; i++) p[i] = a.v[i];
+}
 
 inline float half_to_float(uint16_t h) {
   const uint32_t sign = (h & 0x8000u) << 16, mant = h & 0x3ffu;
   uint32_t exp = (h >> 10) & 31u, bits;
   if (exp == 31) bits = sign | 0x7f800000u | (mant << 13);
   else if (exp) bits = sign | ((exp + 112) << 23) | (mant << 13);
-  else { const float f = std::ldexp(static_cast<float>(mant), -24); return sign ? -f : f; }
-  float f; std::memcpy(&f, &bits, 4); return f;
+  else {
+    const float f = std::ldexp(static_cast<float>(mant), -24);
+    return sign ? -f : f;
+  }
+  float f;
+  std::memcpy(&f, &bits, 4);
+  return f;
 }
 inline uint16_t float_to_half(float f) {  // round to nearest, ties to even
-  uint32_t bits; std::memcpy(&bits, &f, 4);
+  uint32_t bits;
+  std::memcpy(&bits, &f, 4);
   const uint32_t sign = (bits >> 16) & 0x8000u, abs = bits & 0x7fffffffu;
   if (abs > 0x7f800000u) return static_cast<uint16_t>(sign | 0x7e00u);
   if (abs >= 0x477ff000u) return static_cast<uint16_t>(sign | 0x7c00u);
   if (abs < 0x38800000u) {
-    float a; std::memcpy(&a, &abs, 4);
+    float a;
+    std::memcpy(&a, &abs, 4);
     return static_cast<uint16_t>(sign | static_cast<uint32_t>(std::nearbyint(std::ldexp(a, 24))));
   }
   const uint32_t odd = (abs >> 13) & 1u;
   return static_cast<uint16_t>(sign | ((abs - 0x38000000u + 0xfffu + odd) >> 13));
 }
-inline F load_half(const uint16_t* p) { F r; PETIT_LANES r.v[i] = half_to_float(p[i]); return r; }
-inline void store_half(uint16_t* p, F a) { PETIT_LANES p[i] = float_to_half(a.v[i]); }
+inline F load_half(const uint16_t* p) {
+  F r;
+  PETIT_LANES (i) r.v[i] = half_to_float(p[i]);
+  return r;
+}
+inline void store_half(uint16_t* p, F a) {
+  PETIT_LANES (i) p[i] = float_to_half(a.v[i]);
+}
 
-inline F add(F a, F b) { PETIT_LANES a.v[i] += b.v[i]; return a; }
-inline F sub(F a, F b) { PETIT_LANES a.v[i] -= b.v[i]; return a; }
-inline F mul(F a, F b) { PETIT_LANES a.v[i] *= b.v[i]; return a; }
-inline F div(F a, F b) { PETIT_LANES a.v[i] /= b.v[i]; return a; }
-inline F fma(F a, F b, F c) { PETIT_LANES c.v[i] = std::fma(a.v[i], b.v[i], c.v[i]); return c; }
-inline F max(F a, F b) { PETIT_LANES a.v[i] = a.v[i] > b.v[i] ? a.v[i] : b.v[i]; return a; }
-inline F min(F a, F b) { PETIT_LANES a.v[i] = a.v[i] < b.v[i] ? a.v[i] : b.v[i]; return a; }
-inline F round(F a) { PETIT_LANES a.v[i] = std::nearbyint(a.v[i]); return a; }
+inline F add(F a, F b) {
+  PETIT_LANES (i) a.v[i] += b.v[i];
+  return a;
+}
+inline F sub(F a, F b) {
+  PETIT_LANES (i) a.v[i] -= b.v[i];
+  return a;
+}
+inline F mul(F a, F b) {
+  PETIT_LANES (i) a.v[i] *= b.v[i];
+  return a;
+}
+inline F div(F a, F b) {
+  PETIT_LANES (i) a.v[i] /= b.v[i];
+  return a;
+}
+inline F fma(F a, F b, F c) {
+  PETIT_LANES (i) c.v[i] = std::fma(a.v[i], b.v[i], c.v[i]);
+  return c;
+}
+inline F max(F a, F b) {
+  PETIT_LANES (i) a.v[i] = a.v[i] > b.v[i] ? a.v[i] : b.v[i];
+  return a;
+}
+inline F min(F a, F b) {
+  PETIT_LANES (i) a.v[i] = a.v[i] < b.v[i] ? a.v[i] : b.v[i];
+  return a;
+}
+inline F round(F a) {
+  PETIT_LANES (i) a.v[i] = std::nearbyint(a.v[i]);
+  return a;
+}
 inline F pow2(F n) {  // 2^n for whole n in -126..127
-  PETIT_LANES { const uint32_t b = static_cast<uint32_t>(static_cast<int32_t>(n.v[i]) + 127) << 23; std::memcpy(&n.v[i], &b, 4); }
+  PETIT_LANES (i) {
+    const uint32_t b = static_cast<uint32_t>(static_cast<int32_t>(n.v[i]) + 127) << 23;
+    std::memcpy(&n.v[i], &b, 4);
+  }
   return n;
 }
 // Lanes are added in halves, 8 + 8, 4 + 4, 2 + 2, 1 + 1: the order that vectors like, kept everywhere.
-inline float sum(F a) { for (int w = 8; w; w /= 2) for (int i = 0; i < w; i++) a.v[i] += a.v[i + w]; return a.v[0]; }
-inline float maximum(F a) { for (int w = 8; w; w /= 2) for (int i = 0; i < w; i++) a.v[i] = a.v[i] > a.v[i + w] ? a.v[i] : a.v[i + w]; return a.v[0]; }
+inline float sum(F a) {
+  for (int w = 8; w; w /= 2)
+    for (int i = 0; i < w; i++) a.v[i] += a.v[i + w];
+  return a.v[0];
+}
+inline float maximum(F a) {
+  for (int w = 8; w; w /= 2)
+    for (int i = 0; i < w; i++) a.v[i] = a.v[i] > a.v[i + w] ? a.v[i] : a.v[i + w];
+  return a.v[0];
+}
 
-inline void store_bytes(int8_t* p, F a) { PETIT_LANES p[i] = static_cast<int8_t>(std::nearbyint(a.v[i])); }
-inline F to_float(I a) { F r; PETIT_LANES r.v[i] = static_cast<float>(a.v[i]); return r; }
-inline I iset(int32_t x) { I r; PETIT_LANES r.v[i] = x; return r; }
+inline void store_bytes(int8_t* p, F a) {
+  PETIT_LANES (i) p[i] = static_cast<int8_t>(std::nearbyint(a.v[i]));
+}
+inline F to_float(I a) {
+  F r;
+  PETIT_LANES (i) r.v[i] = static_cast<float>(a.v[i]);
+  return r;
+}
+inline I iset(int32_t x) {
+  I r;
+  PETIT_LANES (i) r.v[i] = x;
+  return r;
+}
 
-inline Line load_line(const uint8_t* p) { Line r; std::memcpy(r.v, p, 64); return r; }
-inline Line low(Line a) { for (auto& b : a.v) b &= 15; return a; }
-inline Line high(Line a) { for (auto& b : a.v) b >>= 4; return a; }
+inline Line load_line(const uint8_t* p) {
+  Line r;
+  std::memcpy(r.v, p, 64);
+  return r;
+}
+inline Line low(Line a) {
+  for (auto& b : a.v) b &= 15;
+  return a;
+}
+inline Line high(Line a) {
+  for (auto& b : a.v) b >>= 4;
+  return a;
+}
 
 // acc[r] += sum over j of w[4r+j] * x[j], with w unsigned and at most 15.
 inline I dot4(I acc, Line w, const int8_t* x) {
-  PETIT_LANES for (int j = 0; j < 4; j++) acc.v[i] += w.v[4 * i + j] * x[j];
+  PETIT_LANES (i)
+    for (int j = 0; j < 4; j++) acc.v[i] += w.v[4 * i + j] * x[j];
   return acc;
 }
 // The same for w stored as value + 128; start8 gives the accumulator that takes the offset out.
 inline I start8(int32_t) { return iset(0); }
 inline I dot8(I acc, Line w, const int8_t* x) {
-  PETIT_LANES for (int j = 0; j < 4; j++) acc.v[i] += (w.v[4 * i + j] - 128) * x[j];
+  PETIT_LANES (i)
+    for (int j = 0; j < 4; j++) acc.v[i] += (w.v[4 * i + j] - 128) * x[j];
   return acc;
 }
 
