@@ -25,7 +25,8 @@ def weight_bytes(config: ModelConfig, bits: int) -> int:
     """Return the bytes of all weights, in memory and on disk alike.
 
     16 and 32 bits store every weight so. 8 and 4 bits store matrices in blocks of 32 columns with one float16 scale
-    (8.5 and 4.5 bits a weight) and norms and biases in float32; a 4-bit model keeps its embeddings in 8 bits.
+    (8.5 and 4.5 bits a weight), and norms, biases and learned positions in float32; a 4-bit model keeps its embedding
+    in 8 bits.
     Raises: UsageError for other bits.
     """
     if bits not in BITS:
@@ -37,10 +38,9 @@ def tensor_bytes(name: str, shape: tuple[int, ...], bits: int) -> int:
     """Return the bytes of one weight in the format of `weight_bytes`."""
     if bits >= 16:
         return math.prod(shape) * bits // 8
-    if len(shape) == 1:
-        return 4 * shape[0]
-    is_embedding = name in ("embed.weight", "pos_embed.weight")
-    bytes_per_block = BLOCK * (8 if is_embedding else bits) // 8 + 2
+    if len(shape) == 1 or name == "pos_embed.weight":
+        return 4 * math.prod(shape)
+    bytes_per_block = BLOCK * (8 if name == "embed.weight" else bits) // 8 + 2
     return shape[0] * math.ceil(shape[1] / BLOCK) * bytes_per_block
 
 

@@ -41,6 +41,12 @@ def test_a_row_is_padded_to_whole_blocks() -> None:
     assert sizes.weight_bytes(tiny, 4) == rows * per_row + 10 * 2 * 34 + vectors
 
 
+def test_learned_positions_stay_in_float32() -> None:
+    gpt2, rows = PRESETS["gpt2"], 100
+    longer = gpt2.with_(n_ctx=gpt2.n_ctx + rows)
+    assert sizes.weight_bytes(longer, 4) - sizes.weight_bytes(gpt2, 4) == rows * 768 * 4
+
+
 def test_other_bits_are_refused() -> None:
     with pytest.raises(UsageError, match="bits=3 is not a weight format; choose one of 4, 8, 16, 32"):
         sizes.weight_bytes(PHI, 3)
