@@ -72,7 +72,9 @@ bench: $(DEV)
 	$(PY) bench/engine.py
 
 default-model: $(DEV)
-	$(VENV)/bin/petit train recipes/default.toml
+	$(VENV)/bin/petit train recipes/default.toml --out runs/default
+	rm -rf src/petitlm/models/default
+	cp -R runs/default/packed src/petitlm/models/default
 
 clean:
 	rm -rf build dist
