@@ -131,12 +131,18 @@ inline void integer_panel(const Matrix& w, int64_t panel, const Quantized& q, in
   if constexpr (M > 1) integer_panel<FORMAT, (M > 4 ? M / 2 : M - 1)>(w, panel, q, n, token, bias, out);
 }
 
+// How many panels a thread takes at a time: enough of these that threads end together, but each with
+// work worth the handing out, about a microsecond of reading for each token.
+inline int64_t panels_each(const Pool& pool, const Matrix& w, int64_t panels, int64_t n) {
+  const int64_t worth = 32768 / (panel_bytes(w.format, w.columns) * n) + 1, even = panels / (8 * pool.threads()) + 1;
+  return worth > even ? worth : even;
+}
+
 template <int FORMAT>
 void integer_matmul(Pool& pool, const Matrix& w, const float* x, int64_t n, const float* bias, float* out) {
   const Quantized q = quantize(pool, x, n, w.columns);
   const int64_t panels = round_up(w.rows, PANEL) / PANEL;
-  const int64_t grain = panels / (8 * pool.threads()) + 1;
-  pool.run(panels, grain, [&](int64_t begin, int64_t end, int) {
+  pool.run(panels, panels_each(pool, w, panels, n), [&](int64_t begin, int64_t end, int) {
     for (int64_t p = begin; p < end; p++) {
       int64_t token = 0;
       integer_panel<FORMAT, TILE>(w, p, q, n, token, bias, out);
@@ -160,7 +166,7 @@ inline void float_panels(const Matrix& w, int64_t panel, const float* x, int64_t
 template <class W>
 void float_matmul(Pool& pool, const Matrix& w, const float* x, int64_t n, const float* bias, float* out) {
   const int64_t panels = round_up(w.rows, PANEL) / PANEL, pairs = (panels + 1) / 2;
-  pool.run(pairs, pairs / (8 * pool.threads()) + 1, [&](int64_t begin, int64_t end, int) {
+  pool.run(pairs, panels_each(pool, w, pairs, n), [&](int64_t begin, int64_t end, int) {
     for (int64_t p = 2 * begin; p < 2 * end && p < panels; p += 2) {
       int64_t token = 0;
       if (p + 1 < panels) float_panels<W, (TILE > 8 ? 8 : TILE), 2>(w, p, x, n, token, bias, out);
