@@ -31,7 +31,7 @@ def test_an_example_that_needs_a_model_says_so() -> None:
 @pytest.mark.parametrize(("shown", "now", "same"), [
     ("$ petit run x\n42\n", "$ petit run x\n42\n", True),
     ("$ petit run x\n42\n", "$ petit run x\n43\n", False),
-    ("$ petit run x\n3 tokens · 1.0 tokens/s · 3.00 s\n", "$ petit run x\n3 tokens · 9,999.1 tokens/s · 0.01 s\n", True),
+    ("$ petit run x\n3 tokens · 1.0 tokens/s · 3.00 s\n", "$ petit run x\n3 tokens · 9,999.1 tokens/s · 0.0 s\n", True),
     ("$ petit run x\n3 tokens · 1.0 tokens/s · 3.00 s\n", "$ petit run x\n4 tokens · 1.0 tokens/s · 4.00 s\n", False),
     ("$ petit info x\na\n...\nz\n", "$ petit info x\na\nb\nc\nz\n", True),
     ("$ petit info x\na\n...\nz\n", "$ petit info x\na\nb\nc\n", False),

@@ -30,7 +30,8 @@ def normal(name: str) -> str:
 
 def test_every_dependency_has_an_exact_version(project: dict, pins: dict[str, str]) -> None:
     extras = project["project"]["optional-dependencies"]
-    wanted = [*project["build-system"]["requires"], *project["project"]["dependencies"], *(name for extra in extras.values() for name in extra)]
+    wanted = [*project["build-system"]["requires"], *project["project"]["dependencies"],
+              *(requirement for extra in extras.values() for requirement in extra)]
     names = {normal(re.split(r"[\[<>=~! ]", requirement)[0]) for requirement in wanted} - {"petitlm"}
     assert not names - pins.keys()
     assert pins["torch"] == "2.13.0"
