@@ -136,8 +136,6 @@ def make_data(plan: Recipe) -> Dataset:
 
 def teach(plan: Recipe, dataset: Dataset, out: Path) -> dict[str, Any]:
     """Train the recipe's model on the training split and leave it in OUT/model; return what happened."""
-    import torch
-
     from petitlm.data import TRAIN
     from petitlm.model import Decoder, export
     from petitlm.train.batches import Batches
@@ -149,7 +147,7 @@ def teach(plan: Recipe, dataset: Dataset, out: Path) -> dict[str, Any]:
     tokenizer = make_tokenizer(plan, records, out / "tokenizer")
     config = make_config(plan, tokenizer)
     decoder = Decoder(config)
-    decoder.initialise(torch.Generator().manual_seed(plan.seed))
+    decoder.initialise(plan.seed)
     batches = Batches(make_rows(plan, records, tokenizer), config, plan.train.micro_tokens, plan.seed)
     watched = watched_records(plan, dataset)
 

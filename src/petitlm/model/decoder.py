@@ -84,13 +84,13 @@ class Decoder(nn.Module):
         """Keep the tokens whose logits are asked for: (..., D) -> (M, D), or all of x."""
         return x if batch.wanted is None else x.flatten(0, -2)[batch.wanted]
 
-    def initialise(self, generator: torch.Generator) -> None:
+    def initialise(self, seed: int) -> None:
         """Draw matrices from N(0, 0.02^2); biases 0, norms 1.
 
         Projections that add to the residual stream get 0.02 / sqrt(2 L), so that its variance does not
         grow with depth (Radford et al. 2019, GPT-2, section 2.3).
         """
-        residual = 0.02 / math.sqrt(2 * self.config.n_layers)
+        residual, generator = 0.02 / math.sqrt(2 * self.config.n_layers), torch.Generator().manual_seed(seed)
         with torch.no_grad():
             for name, weight in self.named_parameters():
                 if weight.ndim == 2:
