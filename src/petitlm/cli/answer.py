@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import unicodedata
 from dataclasses import dataclass
@@ -74,11 +75,16 @@ def summary(generation: Generation, max_tokens: int | None) -> str:
     """
     n, prompt = generation.n_generated, generation.n_prompt
     known = f", {generation.n_reused} known already" if generation.n_reused else ""
-    text = (f"{n} token{'s' * (n != 1)} · {rate(generation):.1f} tokens/s · {generation.decode_s:.2f} s "
-            f"(prompt: {prompt} token{'s' * (prompt != 1)}{known}, {generation.prefill_s:.2f} s)")
+    text = (f"{n} token{'s' * (n != 1)} · {rate(generation):,.1f} tokens/s · {seconds_text(generation.decode_s)} "
+            f"(prompt: {prompt} token{'s' * (prompt != 1)}{known}, {seconds_text(generation.prefill_s)})")
     if generation.finish == "length" and max_tokens is None:
         text += f"\n(stopped at {len(generation.ids)} tokens; max_tokens sets another limit)"
     return text
+
+
+def seconds_text(seconds: float) -> str:
+    """Return a duration with three digits that count: 0.0123 s, 4.56 s, 78.9 s."""
+    return f"{seconds:.{max(0, min(4, 2 - math.floor(math.log10(max(seconds, 1e-4)))))}f} s"
 
 
 def rate(generation: Generation) -> float:

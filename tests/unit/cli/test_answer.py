@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from petitlm.cli.answer import Display, printable, stream_answer, summary
+from petitlm.cli.answer import Display, printable, seconds_text, stream_answer, summary
 
 
 class Screen(io.StringIO):
@@ -53,9 +53,17 @@ def test_a_terminal_is_not_commanded_by_the_model() -> None:
 
 def test_the_last_line_counts_tokens_and_time(parrot: Any) -> None:
     result = parrot.generate("Tell")
-    assert summary(result, None) == "1 token · 1.3 tokens/s · 0.75 s (prompt: 3 tokens, 0.25 s)"
+    assert summary(result, None) == "1 token · 1.3 tokens/s · 0.750 s (prompt: 3 tokens, 0.250 s)"
     result.n_reused = 2
-    assert summary(result, None).endswith("(prompt: 3 tokens, 2 known already, 0.25 s)")
+    assert summary(result, None).endswith("(prompt: 3 tokens, 2 known already, 0.250 s)")
     result.finish = "length"
     assert "stopped at 1 tokens" in summary(result, None)
     assert "stopped" not in summary(result, 1), "who set the limit knows it"
+
+
+@pytest.mark.parametrize(("seconds", "text"), [
+    (0, "0.0000 s"), (0.00123, "0.0012 s"), (0.01234, "0.0123 s"), (0.5, "0.500 s"), (4.567, "4.57 s"),
+    (78.94, "78.9 s"), (1234.5, "1234 s"),
+])
+def test_seconds_have_the_digits_that_count(seconds: float, text: str) -> None:
+    assert seconds_text(seconds) == text

@@ -43,7 +43,7 @@ def test_a_turn_sees_the_turns_before_it(parrot: Any, capsys: pytest.CaptureFixt
         "Instruct: Capital of France?\nOutput: Paris.\nInstruct: Of Italy?\nOutput:"]
     out, err = capsys.readouterr()
     assert out == "Paris.\nRome.\n"
-    assert "2 tokens · 2.7 tokens/s · 0.75 s" in err
+    assert "2 tokens · 2.7 tokens/s · 0.750 s" in err
 
 
 def test_the_end_of_input_ends_the_conversation(parrot: Any) -> None:
