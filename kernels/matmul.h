@@ -176,6 +176,7 @@ void float_matmul(Pool& pool, const Matrix& w, const float* x, int64_t n, const 
 }
 
 inline void matmul(Pool& pool, const Matrix& w, const float* x, int64_t n, const float* bias, float* y) {
+  if (n == 0) return;  // the first chunks of a long prompt: nobody asks for their logits
   switch (w.format) {
     case Q4: return integer_matmul<Q4>(pool, w, x, n, bias, y);
     case Q8: return integer_matmul<Q8>(pool, w, x, n, bias, y);

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: tests share the machine with each other
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
@@ -71,4 +73,14 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory, tiny_config: ModelConf
 
     folder = tmp_path_factory.mktemp("checkpoints") / "tiny-phi"
     save_hf(folder, tiny_config, read, byte_tokenizer, dtype="float32", card="# Tiny\n\nRandom weights, for tests.\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def long_folder(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Path:
+    """The tiny checkpoint with a context of 100,000 tokens: for long prompts, and answers long enough to be stopped."""
+    folder = tmp_path_factory.mktemp("checkpoints") / "tiny-long"
+    shutil.copytree(tiny_folder, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 100_000}))
     return folder

@@ -6,7 +6,6 @@ import json
 import os
 import pty
 import select
-import shutil
 import signal
 import subprocess
 import time
@@ -55,9 +54,12 @@ class Terminal:
         """Read until `text` has been shown since the last call."""
         end = time.monotonic() + seconds
         while text not in self.seen:
-            assert time.monotonic() < end, f"{text!r} was not shown; there is {self.seen!r}"
+            assert time.monotonic() < end, f"{text!r} was not shown; there is {self.seen[-2000:]!r}"
             if select.select([self._ours], [], [], 0.1)[0]:
-                self.seen += os.read(self._ours, 4096).decode(errors="replace")
+                try:
+                    self.seen += os.read(self._ours, 4096).decode(errors="replace")
+                except OSError:  # how a terminal says that nobody is there any more
+                    pytest.fail(f"the program ended before {text!r}; there is {self.seen[-2000:]!r}")
         self.seen = self.seen.split(text, 1)[1]
 
     def type(self, text: str) -> None:
@@ -67,39 +69,32 @@ class Terminal:
         time.sleep(0.5)  # Python's line editor misses a signal that comes while it is still showing its mark
         self.process.send_signal(signal.SIGINT)
 
-    def close(self) -> int:
-        code = self.process.wait(30)
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
         os.close(self._ours)
-        return code
 
 
-@pytest.fixture
-def talkative(tiny_folder: Path, tmp_path: Path) -> Path:
-    """The tiny model with a long context, so that an answer takes long enough to be stopped."""
-    folder = tmp_path / "talkative"
-    shutil.copytree(tiny_folder, folder)
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 100_000}))
-    return folder
-
-
-def test_ctrl_c_stops_the_answer_and_not_the_program(talkative: Path) -> None:
-    terminal = Terminal(COMMAND, "chat", "-m", str(talkative), "--max-tokens", "50000", "--stop", "\n")
-    terminal.wait_for(">>> ")
-    terminal.press_ctrl_c()
-    terminal.wait_for("/bye or Ctrl-D ends")
-    terminal.wait_for(">>> ")
-    terminal.type("Hello\n")
-    terminal.wait_for("Hello\r\n")
-    terminal.press_ctrl_c()
-    terminal.wait_for("(stopped; what was said so far stays in the conversation)")
-    terminal.wait_for(">>> ")
-    terminal.type("/set max_tokens 4\n")
-    terminal.wait_for(">>> ")
-    terminal.type('"""one\n')
-    terminal.wait_for("... ")
-    terminal.type('two"""\n')
-    terminal.wait_for("4 tokens")
-    terminal.wait_for(">>> ")
-    terminal.type("/bye\n")
-    assert terminal.close() == 0
+def test_ctrl_c_stops_the_answer_and_not_the_program(long_folder: Path) -> None:
+    with Terminal(COMMAND, "chat", "-m", str(long_folder), "--max-tokens", "50000", "--stop", "\n") as terminal:
+        terminal.wait_for(">>> ")
+        terminal.press_ctrl_c()
+        terminal.wait_for("/bye or Ctrl-D ends")
+        terminal.wait_for(">>> ")
+        terminal.type("Hello\n")
+        terminal.wait_for("Hello\r\n")
+        terminal.press_ctrl_c()
+        terminal.wait_for("(stopped; what was said so far stays in the conversation)")
+        terminal.wait_for(">>> ")
+        terminal.type("/set max_tokens 4\n")
+        terminal.wait_for(">>> ")
+        terminal.type('"""one\n')
+        terminal.wait_for("... ")
+        terminal.type('two"""\n')
+        terminal.wait_for("4 tokens")
+        terminal.wait_for(">>> ")
+        terminal.type("/bye\n")
+        assert terminal.process.wait(30) == 0
