@@ -42,10 +42,12 @@ def stream_answer(model: Model, prompt: str, out: TextIO, trim: bool, **options:
     several, display = options.get("n", 1) > 1, Display(out, trim)
     if several:
         out.write("[1] ")
-    for piece in stream:
-        if piece.choice == 0:
-            display.write(piece)
-    out.write("\n")
+    try:
+        for piece in stream:
+            if piece.choice == 0:
+                display.write(piece)
+    finally:  # after Ctrl-C, too, so that what is said next has a line of its own
+        out.write("\n")
     for i, choice in enumerate(stream.result.choices[1:], start=2):
         out.write(f"[{i}] ")
         Display(out, trim).write(choice.text)

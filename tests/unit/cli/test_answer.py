@@ -32,6 +32,14 @@ def test_each_piece_is_on_the_screen_before_the_next_is_made(parrot: Any) -> Non
     assert screen.getvalue() == " Once upon a time\n"
 
 
+def test_ctrl_c_leaves_the_cursor_on_a_new_line(parrot: Any) -> None:
+    screen = Screen()
+    parrot.answers = [["Once", KeyboardInterrupt()]]
+    with pytest.raises(KeyboardInterrupt):
+        stream_answer(parrot, "Tell", screen, trim=False)
+    assert screen.getvalue() == "Once\n"
+
+
 @pytest.mark.parametrize(("pieces", "shown"), [
     ([" yes"], "yes"),
     ([" ", "\n", " yes", " no"], "yes no"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
-from collections.abc import Callable
+import importlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -90,3 +92,26 @@ def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch, error: BaseExcepti
 def test_every_error_of_petit_has_an_exit_code_of_the_design() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.PetitError)]
     assert {kind.exit_code for kind in kinds} == {1, 2, 3, 4, 5, 6}
+
+
+def test_a_model_that_does_not_fit_is_4_before_memory_is_taken(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch,
+                                                               capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("petitlm.sizes.available_memory", lambda: 100_000)
+    assert invoke(["run", "hi", "-m", str(tiny_folder)]) == 4
+    assert "97.7 KiB are available" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", [["quantize"], ["convert", "--to", "hf"]])
+def test_an_interruption_leaves_nothing_behind(verb: list[str], tiny_folder: Path, tmp_path: Path,
+                                               monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextlib.contextmanager
+    def interrupted(_what: str) -> Iterator[Callable[[int, int, str], None]]:
+        def report(done: int, _total: int, _name: str) -> None:
+            if done > 4:
+                raise KeyboardInterrupt
+
+        yield report
+
+    monkeypatch.setattr(importlib.import_module(f"petitlm.cli.{verb[0]}"), "progress", interrupted)
+    assert invoke([*verb, str(tiny_folder), str(tmp_path / "out")]) == 130
+    assert list(tmp_path.iterdir()) == []
