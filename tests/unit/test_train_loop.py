@@ -81,7 +81,7 @@ def test_a_step_does_not_depend_on_how_it_is_cut() -> None:
 
 def test_hidden_matrices_go_to_muon_and_nothing_is_left_out() -> None:
     decoder = new_decoder()
-    optimisers = make_optimisers(decoder, QUICK)
+    optimisers = make_optimisers(decoder, QUICK, torch.float32)
     muon = {id(p) for group in optimisers.muon.param_groups for p in group["params"]}
     adamw = {id(p) for group in optimisers.adamw.param_groups for p in group["params"]}
     assert muon.isdisjoint(adamw)

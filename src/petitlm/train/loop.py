@@ -60,19 +60,20 @@ def train(
     Raises: PetitError if MAX_SKIPPED steps in a row have no finite gradient.
     """
     torch.set_num_threads(config.threads)
+    dtype = product_type(config.precision)
     run = torch.compile(decoder, dynamic=True) if config.compile else decoder
-    optimisers = make_optimisers(decoder, config)
+    optimisers = make_optimisers(decoder, config, dtype)
     passes, per_step = batches.forever(), max(1, config.batch_tokens // config.micro_tokens)
     start = now()
     meter, reason = _Meter(start), "done"
     save_is_due, eval_is_due = _Timer(60 * config.save_minutes, now), _Timer(60 * config.eval_minutes, now)
-    log({"event": "start", "rows_tokens": batches.n_tokens, **asdict(config)})
+    log({"event": "start", "rows_tokens": batches.n_tokens, **asdict(config), "precision": str(dtype)[6:]})
     while (progress := _progress(config, meter.steps, now() - start)) < 1:
         if stop():
             reason = "interrupted"
             break
         epochs, parts = zip(*islice(passes, per_step), strict=True)
-        loss = accumulate(decoder, run, parts)
+        loss = accumulate(decoder, run, parts, dtype)
         norm = float(torch.nn.utils.clip_grad_norm_(decoder.parameters(), config.clip))
         if math.isfinite(norm):
             optimisers.step(schedule(progress, config.warmup, config.decay))
@@ -92,7 +93,29 @@ def train(
     return summary
 
 
-def accumulate(decoder: Decoder, run: Callable[..., Tensor], batches: Sequence[Batch]) -> float:
+def product_type(precision: str) -> torch.dtype:
+    """Return the type of a run's matrix products; `auto` times both on a product of a small model's size.
+
+    Processors with bfloat16 instructions differ: some multiply twice to eight times faster in it, some at half
+    the speed (docs/log.md), so that their list of features does not answer the question.
+    """
+    if precision != "auto":
+        return getattr(torch, precision)
+    x, w = torch.randn(2048, 256), torch.randn(256, 1024)
+
+    def seconds(dtype: torch.dtype) -> float:
+        a, b, times = x.to(dtype), w.to(dtype), []
+        for _ in range(10):
+            start = time.perf_counter()
+            torch.mm(a, b)
+            times.append(time.perf_counter() - start)
+        return min(times)
+
+    return min((torch.float32, torch.bfloat16), key=seconds)
+
+
+def accumulate(decoder: Decoder, run: Callable[..., Tensor], batches: Sequence[Batch],
+               dtype: torch.dtype = torch.float32) -> float:
     """Add up the gradients of one step's batches and return their loss.
 
     The loss is the weighted mean over all their predictions, so it does not matter how they are cut:
@@ -102,8 +125,9 @@ def accumulate(decoder: Decoder, run: Callable[..., Tensor], batches: Sequence[B
     loss = 0.0
     for batch in batches:
         ids, wanted, targets, weights = map(torch.from_numpy, (batch.ids, batch.wanted, batch.targets, batch.weights))
-        logits = run(decoder.rows(ids, wanted=wanted))  # M V
-        part = (F.cross_entropy(logits, targets, reduction="none") * weights).sum() / total
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+            logits = run(decoder.rows(ids, wanted=wanted))  # M V
+        part = (F.cross_entropy(logits.float(), targets, reduction="none") * weights).sum() / total
         part.backward()
         loss += part.item()
     return loss

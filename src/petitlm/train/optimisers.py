@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from petitlm.train.muon import Muon
 from petitlm.train.recipe import TrainConfig
 
 
@@ -27,7 +28,7 @@ def schedule(progress: float, warmup: float, decay: float) -> float:
 class Optimisers:
     """The two optimisers of a run, stepped together."""
 
-    muon: torch.optim.Muon
+    muon: Muon
     adamw: torch.optim.AdamW
     config: TrainConfig
 
@@ -45,8 +46,8 @@ class Optimisers:
         self.adamw.zero_grad(set_to_none=True)
 
 
-def make_optimisers(decoder: nn.Module, config: TrainConfig) -> Optimisers:
-    """Give each parameter to its optimiser.
+def make_optimisers(decoder: nn.Module, config: TrainConfig, dtype: torch.dtype) -> Optimisers:
+    """Give each parameter to its optimiser; `dtype` is that of Muon's matrix products.
 
     Muon orthogonalises a matrix's update, which is meant for maps between hidden spaces: tables of
     vectors (embedding, positions, head) and one-dimensional parameters stay with AdamW, undecayed.
@@ -54,7 +55,6 @@ def make_optimisers(decoder: nn.Module, config: TrainConfig) -> Optimisers:
     hidden, rest = [], []
     for name, weight in decoder.named_parameters():
         (hidden if weight.ndim == 2 and name.startswith("blocks.") else rest).append(weight)
-    muon = torch.optim.Muon(hidden, lr=config.muon_rate, weight_decay=config.weight_decay, momentum=0.95,
-                            adjust_lr_fn="match_rms_adamw")
+    muon = Muon(hidden, lr=config.muon_rate, weight_decay=config.weight_decay, dtype=dtype)
     adamw = torch.optim.AdamW(rest, lr=config.rate, betas=(0.9, 0.95), eps=1e-10, weight_decay=0.0)
     return Optimisers(muon, adamw, config)
