@@ -23,6 +23,13 @@ def test_each_line_of_a_pipe_is_a_turn(petit: Petit, tiny_folder: Path) -> None:
     assert second["prompt_tokens"] > first["prompt_tokens"], "the second turn sees the first"
 
 
+def test_input_that_is_not_utf8_is_refused_and_the_conversation_goes_on(petit: Petit, tiny_folder: Path) -> None:
+    done = petit("chat", "-m", tiny_folder, "--max-tokens", 2, stdin=b"caf\xe9\nHello\n")
+    assert done.returncode == 0
+    assert "a line is not UTF-8 text (byte 3)" in done.stderr
+    assert done.stderr.count("tokens/s") == 1
+
+
 def test_a_conversation_that_outgrows_the_context_says_so(petit: Petit, tiny_folder: Path) -> None:
     done = petit("chat", "-m", tiny_folder, "--max-tokens", 8, stdin=f"{'a' * 100}\n{'b' * 100}\n{'c' * 100}\n")
     assert done.returncode == 0

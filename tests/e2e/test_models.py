@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,14 @@ def test_info_of_a_folder_reads_its_card(petit: Petit, tiny_folder: Path) -> Non
     assert "Random weights, for tests." in done.stdout
     assert "264 rows, 257 with text" in done.stdout
     assert petit("info", tiny_folder, "--card").stdout == "# Tiny\n\nRandom weights, for tests.\n\n"
+
+
+def test_info_can_do_without_a_tokenizer(petit: Petit, tiny_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_folder, tmp_path / "bare")
+    (tmp_path / "bare" / "tokenizer.json").unlink()
+    done = petit("info", "bare")
+    assert "264 rows" in done.stdout
+    assert petit("run", "-m", "bare", "hi").returncode == 3
 
 
 def test_a_packed_folder_answers_as_its_source_does(petit: Petit, tiny_folder: Path, tmp_path: Path) -> None:

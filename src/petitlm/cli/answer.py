@@ -106,9 +106,16 @@ def read_stdin() -> str:
 
     Raises: RefusedError if it is not UTF-8.
     """
-    data = sys.stdin.buffer.read()
+    return decode(sys.stdin.buffer.read(), "standard input").removesuffix("\n").removesuffix("\r")
+
+
+def decode(data: bytes, what: str) -> str:
+    """Return UTF-8 bytes as text.
+
+    Raises: RefusedError, saying that `what` is not.
+    """
     try:
-        return data.decode("utf-8").removesuffix("\n").removesuffix("\r")
+        return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise RefusedError(f"standard input is not UTF-8 text (byte {error.start}); convert it, for example with iconv "
-                           "-f latin1 -t utf8") from None
+        raise RefusedError(f"{what} is not UTF-8 text (byte {error.start}); convert it, for example with "
+                           "iconv -f latin1 -t utf8") from None

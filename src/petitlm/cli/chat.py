@@ -63,8 +63,8 @@ def command(model: str | None, bits: int | None, threads: int | None, shape: str
 def line_reader() -> Callable[[bool], str | None]:
     """Return what reads the next line (None at the end); on a terminal with a mark, history and editing."""
     if not sys.stdin.isatty():
-        lines = iter(sys.stdin)
-        return lambda _continued: next(lines, None)
+        lines = iter(sys.stdin.buffer)
+        return lambda _continued: answer.decode(line, "a line") if (line := next(lines, None)) is not None else None
     with contextlib.suppress(ImportError):  # not on every system; input() then has no history
         import readline  # noqa: F401
 
@@ -113,7 +113,7 @@ class Chat:
         prompt = self._fit(shape, text)
         options = {name: self.settings[name] for name in SAMPLING} | {"stop": (*shape.stops, *self.settings["stop"])}
         reply = self._say_json(prompt, options) if self.as_json else self._say(prompt, options, shape.has_turns)
-        self.conversation.add(text, reply.strip())
+        self.conversation.add(text, reply.strip() if shape.has_turns else reply)
 
     def _fit(self, shape: PromptShape, text: str) -> str:
         """Return the prompt; say so when turns had to be left out."""

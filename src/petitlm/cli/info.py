@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,21 +78,17 @@ def find(model: str | None) -> Subject:
     if is_packed(path):
         packed = open_packed(path)
         return Subject(name, packed.config, path, packed.card, packed.prompt, packed.tokenizer.n_ids, packed.bits)
-    checkpoint = open_checkpoint(path)
-    return Subject(name, checkpoint.config, path, checkpoint.card, checkpoint.prompt, checkpoint.tokenizer().n_ids)
+    checkpoint, n_ids = open_checkpoint(path), None
+    with contextlib.suppress(NotFoundError):  # sizes can be said without a tokenizer
+        n_ids = checkpoint.tokenizer().n_ids
+    return Subject(name, checkpoint.config, path, checkpoint.card, checkpoint.prompt, n_ids)
 
 
 def describe(subject: Subject, available: int) -> dict[str, Any]:
     """Return the figures of a model, and which of its formats fit in `available` bytes of memory."""
     config = subject.config
     per_token = sizes.kv_bytes_per_token(config)
-    cache = per_token * config.n_ctx
-    formats = []
-    for bits in FORMATS:
-        weights = sizes.weight_bytes(config, bits)
-        left = available - weights
-        formats.append({"bits": bits, "weight_bytes": weights, "with_full_context_bytes": weights + cache,
-                        "fits": left >= cache, "context_that_fits": min(config.n_ctx, max(0, left // per_token))})
+    formats = [_format(config, bits, available) for bits in FORMATS]
     return {"model": subject.name, "path": subject.path, "parameters": sizes.n_params(config), "config": config,
             "prompt": subject.prompt, "packed_bits": subject.packed_bits,
             "tokenizer_ids": subject.n_ids, "kv_bytes_per_token": per_token,
@@ -99,6 +96,14 @@ def describe(subject: Subject, available: int) -> dict[str, Any]:
                                "at_full_context": sizes.flop_per_token(config, config.n_ctx)},
             "available_bytes": available, "formats": formats, "card": subject.card,
             "published": published(subject.name) if subject.path is None else {}}
+
+
+def _format(config: ModelConfig, bits: int, available: int) -> dict[str, Any]:
+    """Return what a model takes in a format, with its cache (fp32 beside 32-bit weights, fp16 elsewhere)."""
+    weights, per_token = sizes.weight_bytes(config, bits), sizes.kv_bytes_per_token(config, 4 if bits == 32 else 2)
+    whole, fitting = weights + per_token * config.n_ctx, max(0, available - weights) // per_token
+    return {"bits": bits, "weight_bytes": weights, "with_full_context_bytes": whole, "fits": whole <= available,
+            "context_that_fits": min(config.n_ctx, fitting)}
 
 
 def _print(subject: Subject, figures: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +55,7 @@ def command(prompt: str | None, model: str | None, bits: int | None, threads: in
     """
     if prompt is None and sys.stdin.isatty():
         raise UsageError("there is no prompt; write it after `petit run`, or - to read standard input")
-    text = answer.read_stdin() if prompt is None or prompt == "-" else prompt
+    text = answer.read_stdin() if prompt is None or prompt == "-" else answer.decode(os.fsencode(prompt), "the prompt")
     if not text.strip():
         raise UsageError("the prompt is empty; write something to answer or to go on from")
     from petitlm.prompts import shape_named

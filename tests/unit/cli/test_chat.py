@@ -46,6 +46,12 @@ def test_a_turn_sees_the_turns_before_it(parrot: Any, capsys: pytest.CaptureFixt
     assert "2 tokens · 2.7 tokens/s · 0.750 s" in err
 
 
+def test_without_turns_the_text_goes_on_to_the_letter(parrot: Any) -> None:
+    parrot.answers = [[" upon a "], ["time"]]
+    new_chat(parrot, shape="raw").talk(typed("Once", "short"))
+    assert parrot.asked[1][0] == "Once upon a short"
+
+
 def test_the_end_of_input_ends_the_conversation(parrot: Any) -> None:
     new_chat(parrot).talk(typed("Hello"))
     assert len(parrot.asked) == 1

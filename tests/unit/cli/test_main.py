@@ -18,6 +18,7 @@ from petitlm.cli import invoke
 
 @pytest.mark.parametrize(("args", "code", "said"), [
     (["run", ""], 2, "the prompt is empty"),
+    (["run", "caf\udce9"], 6, "the prompt is not UTF-8 text (byte 3)"),
     (["run", "hi", "there"], 2, "unexpected extra argument"),
     (["run", "hi", "--bits", "5"], 2, "'5' is not one of"),
     (["run", "hi", "--top-p", "0"], 2, "0.0 is not in the range"),
@@ -115,3 +116,10 @@ def test_an_interruption_leaves_nothing_behind(verb: list[str], tiny_folder: Pat
     monkeypatch.setattr(importlib.import_module(f"petitlm.cli.{verb[0]}"), "progress", interrupted)
     assert invoke([*verb, str(tiny_folder), str(tmp_path / "out")]) == 130
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_shapes_offered_are_the_shapes_that_exist() -> None:
+    from petitlm.cli.options import SHAPES
+    from petitlm.prompts import SHAPES as EXISTING
+
+    assert set(SHAPES) == set(EXISTING)
