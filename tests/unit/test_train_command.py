@@ -45,6 +45,7 @@ steps = 3
 batch_tokens = 1024
 micro_tokens = 512
 compile = false
+precision = "float32"
 threads = 1
 log_steps = 1
 """

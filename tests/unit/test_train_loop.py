@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from petitlm.train.recipe import TrainConfig
 
 CONFIG = ModelConfig(n_layers=2, d_model=32, n_heads=2, d_head=16, d_mlp=64, n_vocab=20, n_ctx=16, n_rotary=8,
                      tied=True, unembed_bias=True)
-QUICK = TrainConfig(steps=6, batch_tokens=256, micro_tokens=128, compile=False, threads=1, log_steps=2)
+QUICK = TrainConfig(steps=6, batch_tokens=256, micro_tokens=128, compile=False, precision="float32", threads=1,
+                    log_steps=2)
 END = 1
 
 
@@ -51,7 +53,7 @@ def run(decoder: Decoder, config: TrainConfig, **options: Any) -> tuple[Summary,
 
 def test_it_learns_to_copy() -> None:
     decoder = new_decoder()
-    config = TrainConfig(steps=250, batch_tokens=1024, micro_tokens=512, compile=False, threads=1)
+    config = replace(QUICK, steps=250, batch_tokens=1024, micro_tokens=512)
     summary, events = run(decoder, config)
     losses = [event["loss"] for event in events if event["event"] == "step"]
     assert losses[-1] < 0.2 < losses[0]
@@ -79,6 +81,14 @@ def test_a_step_does_not_depend_on_how_it_is_cut() -> None:
         assert torch.allclose(a.grad, b.grad, atol=1e-6)  # float32 sums in another order
 
 
+def test_bfloat16_products_learn_too() -> None:
+    summary, events = run(new_decoder(), replace(QUICK, steps=60, precision="bfloat16"))
+    losses = [event["loss"] for event in events if event["event"] == "step"]
+    assert events[0]["precision"] == "bfloat16"
+    assert losses[-1] < 0.85 * losses[0]
+    assert summary.skipped == 0
+
+
 def test_hidden_matrices_go_to_muon_and_nothing_is_left_out() -> None:
     decoder = new_decoder()
     optimisers = make_optimisers(decoder, QUICK, torch.float32)
@@ -103,8 +113,7 @@ def test_the_schedule_rises_stays_and_falls() -> None:
 
 def test_a_budget_in_minutes_follows_the_clock() -> None:
     seconds = iter(range(0, 10_000, 2))
-    config = TrainConfig(minutes=1, batch_tokens=128, micro_tokens=128, compile=False, threads=1, log_steps=5,
-                         save_minutes=0.25, eval_minutes=0.5)
+    config = replace(QUICK, steps=0, minutes=1, batch_tokens=128, save_minutes=0.25, eval_minutes=0.5)
     saves: list[Decoder] = []
     summary, events = run(new_decoder(), config, now=lambda: next(seconds), save=saves.append,
                           evaluate=lambda _: {"exact": 0.5})
@@ -127,7 +136,7 @@ def test_steps_without_finite_gradient_are_left_out_and_end_the_run_when_they_la
     with torch.no_grad():
         decoder.embed.weight[5, 0] = float("nan")
     with pytest.raises(PetitError, match=f"{MAX_SKIPPED} steps in a row"):
-        run(decoder, TrainConfig(steps=100, batch_tokens=256, micro_tokens=128, compile=False, threads=1))
+        run(decoder, replace(QUICK, steps=100))
     assert torch.equal(decoder.blocks[0].mlp.up.weight, before["blocks.0.mlp.up.weight"])
 
 

@@ -54,8 +54,9 @@ def train(
 ) -> Summary:
     """Train `decoder` in place until the budget is used or `stop` says so, and save it.
 
-    Same weights, rows, config and threads give the same bits if the budget is in steps; a budget in
-    minutes follows the clock. `save` is called every `save_minutes` and at the end.
+    Same weights, rows, config and threads give the same bits if the budget is in steps and the precision is
+    named; a budget in minutes and the precision `auto` follow the clock. `save` is called every
+    `save_minutes` and at the end.
 
     Raises: PetitError if MAX_SKIPPED steps in a row have no finite gradient.
     """
