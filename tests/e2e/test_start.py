@@ -26,7 +26,7 @@ def test_importing_petitlm_imports_nothing_heavy() -> None:
     assert not modules_after("import petitlm; dir(petitlm)") & HEAVY
 
 
-@pytest.mark.parametrize("args", [[], ["--help"], ["--version"], ["rum"]])
+@pytest.mark.parametrize("args", [[], ["--help"], ["--version"], ["rum"], ["info", "phi-2"]])
 def test_the_help_imports_no_numeric_library(args: list[str]) -> None:
     assert not modules_after(f"from petitlm.cli import invoke; invoke({args!r})") & (HEAVY - {"click"})
 

@@ -62,14 +62,13 @@ def find(model: str | None) -> Subject:
 
     Raises: NotFoundError, with the nearest published shape; what `open_checkpoint` raises.
     """
-    from petitlm.checkpoint import open_checkpoint
-
     if model is not None and not Path(model).exists() and model in PRESETS:
         return Subject(model, PRESETS[model])
     if model is not None and not Path(model).exists():
         near = difflib.get_close_matches(model.lower(), PRESETS, 3, 0.5)
         raise NotFoundError(f"{model} is neither a file or folder nor a published shape; "
                             + (f"did you mean {', '.join(near)}?" if near else f"shapes: {', '.join(PRESETS)}"))
+    from petitlm.checkpoint import open_checkpoint
     from petitlm.engine.packing import is_packed, open_packed
     from petitlm.front import DEFAULT_MODEL
 
