@@ -2,7 +2,7 @@
 #   make setup         everything for work on petit, into .venv
 #   make run           the default model answers
 #   make test          the tests (test-all: the slow ones too)
-#   make check         ruff, pyright, links and commands in the docs
+#   make check         ruff, clang-format, pyright, links and commands in the docs
 #   make docs          runs every example of the docs again and writes down what it printed
 #   make bench         speed and memory, with the machine's conditions
 #   make default-model trains and packs the default model again, from nothing
@@ -60,6 +60,7 @@ test-all: $(DEV)
 
 check: $(DEV)
 	$(VENV)/bin/ruff check .
+	$(VENV)/bin/clang-format --dry-run --Werror kernels/*.h kernels/*.cpp
 	$(VENV)/bin/pyright
 	$(PY) docs/doc_checks.py
 
