@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from petitlm import sizes
+from petitlm.cli.models import own_model
 from petitlm.cli.options import json_option
 from petitlm.cli.output import print_columns, print_json, si_text
 from petitlm.config import ModelConfig
@@ -70,9 +71,8 @@ def find(model: str | None) -> Subject:
                             + (f"did you mean {', '.join(near)}?" if near else f"shapes: {', '.join(PRESETS)}"))
     from petitlm.checkpoint import open_checkpoint
     from petitlm.engine.packing import is_packed, open_packed
-    from petitlm.front import DEFAULT_MODEL
 
-    path = Path(model) if model is not None else DEFAULT_MODEL
+    path = Path(model) if model is not None else own_model()
     name = path.resolve().name if model is not None else "petit's own model"
     if is_packed(path):
         packed = open_packed(path)

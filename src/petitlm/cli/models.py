@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from petitlm.errors import UsageError
+from petitlm.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from petitlm.checkpoint import Checkpoint
@@ -16,7 +16,22 @@ def load_model(path: str | None, bits: int | None, threads: int | None) -> Model
     """Load the model that --model, --bits and --threads name."""
     import petitlm
 
+    if path is None:
+        own_model()
     return petitlm.load(path, bits=bits, threads=threads)
+
+
+def own_model() -> Path:
+    """Return the folder of the model that comes with petit.
+
+    Raises: NotFoundError if it did not come with this installation.
+    """
+    from petitlm.front import DEFAULT_MODEL
+
+    if not DEFAULT_MODEL.is_dir():
+        raise NotFoundError("this installation came without petit's own model; name another, or make it with "
+                            "`make default-model`")
+    return DEFAULT_MODEL
 
 
 def open_source(path: str) -> Checkpoint:
