@@ -30,42 +30,43 @@ Pool::~Pool() {
 }
 
 void Pool::start(int64_t n, int64_t grain, Body body, const void* f) {
+  grain = std::max(grain, n / static_cast<int64_t>(MASK / 2) + 1);  // few enough chunks to count in BITS
+  const int64_t chunks = (n + grain - 1) / grain;
   n_ = n, grain_ = grain, body_ = body, f_ = f;
-  next_.store(0, std::memory_order_relaxed);
-  busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
-  round_.fetch_add(1);
+  done_.store(0, std::memory_order_relaxed);
+  const uint64_t round = (state_.load(std::memory_order_relaxed) >> 2 * BITS) + 1;
+  state_.store(round << 2 * BITS | static_cast<uint64_t>(chunks) << BITS);
   if (sleeping_.load() > 0) {
     { std::lock_guard<std::mutex> lock(sleep_); }
     wake_.notify_all();
   }
   drain(0);
-  for (int i = 0; busy_.load(std::memory_order_acquire) > 0; i++) {
+  for (int i = 0; done_.load(std::memory_order_acquire) < chunks; i++) {
     if (i < SPINS) pause();
     else std::this_thread::yield();
   }
 }
 
 void Pool::drain(int thread) {
-  for (;;) {
-    const int64_t begin = next_.fetch_add(grain_, std::memory_order_relaxed);
-    if (begin >= n_) return;
+  while (has_work(state_.load(std::memory_order_relaxed))) {
+    const uint64_t ticket = state_.fetch_add(1, std::memory_order_acquire);
+    if (!has_work(ticket)) return;
+    const int64_t begin = static_cast<int64_t>(ticket & MASK) * grain_;
     body_(f_, begin, std::min(begin + grain_, n_), thread);
+    done_.fetch_add(1, std::memory_order_release);
   }
 }
 
 void Pool::work(int thread) {
-  for (uint64_t seen = 0;;) {
-    for (int i = 0; i < SPINS && round_.load(std::memory_order_acquire) == seen && !stop_; i++) pause();
-    if (round_.load(std::memory_order_acquire) == seen && !stop_) {
+  while (!stop_) {
+    for (int i = 0; i < SPINS && !has_work(state_.load(std::memory_order_relaxed)) && !stop_; i++) pause();
+    if (!has_work(state_.load()) && !stop_) {
       std::unique_lock<std::mutex> lock(sleep_);
       sleeping_.fetch_add(1);
-      wake_.wait(lock, [&] { return round_.load() != seen || stop_; });
+      wake_.wait(lock, [&] { return has_work(state_.load()) || stop_; });
       sleeping_.fetch_sub(1);
     }
-    if (stop_) return;
-    seen = round_.load(std::memory_order_acquire);
     drain(thread);
-    busy_.fetch_sub(1, std::memory_order_release);
   }
 }
 
