@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import takewhile
@@ -16,7 +15,7 @@ from petitlm.checkpoint import Checkpoint, open_checkpoint
 from petitlm.config import ModelConfig
 from petitlm.decoder import NO_TAP, Tap
 from petitlm.engine.generation import Generation, Session, Stream, make_request
-from petitlm.engine.kernels import Floats, make_kernels
+from petitlm.engine.kernels import Floats, available_cores, make_kernels
 from petitlm.engine.packing import check_bits, is_packed, open_packed, pack_weights
 from petitlm.engine.runner import CHUNK, EngineRunner, as_ints
 from petitlm.engine.sampling import Sampling, log_softmax
@@ -176,7 +175,7 @@ def load(path: str | Path | None = None, *, bits: int | None = None, layers: Lay
     """
     folder = DEFAULT_MODEL if path is None else Path(path)
     name = "petit default" if path is None else str(path)
-    threads = threads or os.cpu_count() or 1
+    threads = threads or available_cores()
     if layers == "torch":
         return _load_torch(name, open_checkpoint(folder), threads, bits, context)
     if layers != "engine":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 from pathlib import Path
 
@@ -27,11 +26,12 @@ def command(source: str, folder: str, bits: int, threads: int | None, as_json: b
     One tensor is in memory at a time, so this needs far less memory than the model. FOLDER appears when it is complete.
     """
     from petitlm import sizes
+    from petitlm.engine.kernels import available_cores
     from petitlm.engine.packing import quantize
 
     checkpoint = open_source(source)
     with progress("packing") as report:
-        result = quantize(checkpoint, Path(folder), bits, threads or os.cpu_count() or 1, report)
+        result = quantize(checkpoint, Path(folder), bits, threads or available_cores(), report)
     if as_json:
         print_json({"source": source, "folder": folder, "bits": bits, **result})
         return

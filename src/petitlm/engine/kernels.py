@@ -6,6 +6,7 @@ N for the tokens of a flattened batch and C, R for a matrix's columns and rows.
 
 from __future__ import annotations
 
+import os
 import warnings
 from typing import TYPE_CHECKING, Protocol
 
@@ -166,6 +167,11 @@ class NativeKernels:
         data = np.ones(n_bytes, np.uint8)
         self._engine.read_bandwidth(data, 1)
         return self._engine.read_bandwidth(data, passes)
+
+
+def available_cores() -> int:
+    """Return how many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def available_isas() -> list[str]:
