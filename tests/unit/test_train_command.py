@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 import petitlm
 from petitlm.checkpoint import open_checkpoint
-from petitlm.cli.train import command
+from petitlm.cli.train import command, until_stop
 from petitlm.train.log import read_log
 
 RECIPE = """
@@ -111,3 +111,9 @@ def test_the_same_recipe_makes_the_same_bytes(out: Path, tmp_path: Path) -> None
 def test_what_the_tokenizer_decides_is_refused_in_the_recipe(tmp_path: Path) -> None:
     with pytest.raises(petitlm.errors.ConfigError, match="sets n_vocab, which the tokenizer decides"):
         run(tmp_path / "run", RECIPE.replace("n_layers = 1", "n_layers = 1\nn_vocab = 400"))
+
+
+def test_an_answer_ends_where_the_other_side_would_speak() -> None:
+    assert until_stop(" You are welcome.\nAlice: And you?\nBob: Fine.") == " You are welcome."
+    assert until_stop(" 4\nInstruct: 5\nOutput: 6") == " 4"
+    assert until_stop(" left()\nright()") == " left()\nright()"

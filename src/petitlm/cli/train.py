@@ -217,7 +217,7 @@ def score(plan: Recipe, decoder: Decoder, tokenizer: Tokenizer, records: Sequenc
     def generate(prompts: list[str]) -> list[str]:
         ends = [] if tokenizer.eos_id is None else [tokenizer.eos_id]
         answers = greedy(decoder, [tokenizer.encode(prompt) for prompt in prompts], plan.teaching.max_answer, ends)
-        return [tokenizer.decode(answer) for answer in answers]
+        return [until_stop(tokenizer.decode(answer)) for answer in answers]
 
     return exact_match(records, generate)
 
@@ -237,7 +237,8 @@ def measure(plan: Recipe, dataset: Dataset, out: Path, story: dict[str, Any]) ->
         "n_params": f"{checkpoint.n_params:,}",
         "config": as_list({**story["model"], "tokens in the vocabulary": story["n_ids"]}),
         "data": as_list(story["data"]["splits"] | {"tokens of the training split": story["n_train_tokens"]}),
-        "training": as_list(story["run"]),
+        "training": as_list({name: round(value, 2) if isinstance(value, float) else value
+                             for name, value in story["run"].items()}),
         "heldout": scores.to_markdown(),
         "levels": scores.to_markdown(by_level=True),
         "engine": packed.to_markdown() if packed else "Not packed.\n",
@@ -254,8 +255,20 @@ def score_packed(plan: Recipe, checkpoint: Checkpoint, folder: Path, records: Se
 
     pack(plan, checkpoint, folder)
     model = petitlm.load(folder, bits=plan.pack_bits, threads=plan.train.threads)
-    limit = plan.teaching.max_answer
-    return exact_match(records, lambda prompts: [model.generate(prompt, max_tokens=limit).text for prompt in prompts])
+    options = {"max_tokens": plan.teaching.max_answer, "stop": stops()}
+    return exact_match(records, lambda prompts: [model.generate(prompt, **options).text for prompt in prompts])
+
+
+def stops() -> tuple[str, ...]:
+    """Return every text that ends an answer in a shape that records are rendered in: the other side's next turn."""
+    from petitlm.prompts import SHAPES
+
+    return tuple(stop for shape in SHAPES.values() for stop in shape.stops)
+
+
+def until_stop(text: str) -> str:
+    """Return `text` up to the first stop."""
+    return text[: min((at for at in map(text.find, stops()) if at >= 0), default=len(text))]
 
 
 def pack(plan: Recipe, checkpoint: Checkpoint, folder: Path) -> None:
