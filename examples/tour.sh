@@ -15,7 +15,7 @@ say "petit's own model, computed by its own 4-bit kernels on this machine."
 
 say "# a question about a short text"
 ask "Emma is in the kitchen. Tom takes the book. Tom goes to the garden. Where is the book?"
-ask "Zoé est dans la tente. Manon prend le téléphone. Manon va dans le jardin. Où est le téléphone ?"
+ask "Emma est dans la cuisine. Tom prend le livre. Tom va dans le jardin. Où est le livre ?"
 
 say "# a sum"
 ask "What is 12 + 30?"

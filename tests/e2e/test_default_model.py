@@ -21,7 +21,8 @@ def model() -> Model:
 
 
 def test_it_is_small_packed_and_of_phis_shape(model: Model) -> None:
-    assert sum(path.stat().st_size for path in DEFAULT_MODEL.iterdir()) < 10_000_000  # the packed weights, and the fp16 ones for other formats and torch layers
+    # the packed weights, and the fp16 ones for other formats and torch layers
+    assert sum(path.stat().st_size for path in DEFAULT_MODEL.iterdir()) < 10_000_000
     assert (DEFAULT_MODEL / "packed.safetensors").is_file()
     assert model.bits == 4
     assert model.config.parallel_block
