@@ -25,19 +25,30 @@ template <class T> struct Head {  // one slot's cache of one kv head
         values(reinterpret_cast<const T*>(c.values + (slot * c.kv_heads + g) * c.value_bytes())) {}
 };
 
+// M queries times B panels of 16 positions: sums that do not wait for each other keep the adders busy.
+template <class T, int M, int B>
+inline void score_panels(const T* keys, int64_t d_head, const float* q, int64_t stride, float scale, float* out,
+                         int64_t out_stride) {
+  F acc[M * B];
+  for (int i = 0; i < M * B; i++) acc[i] = zero();
+  for (int64_t k = 0; k < d_head; k++)
+    for (int b = 0; b < B; b++) {
+      const F key = load_cached(keys + (b * d_head + k) * 16);
+      for (int m = 0; m < M; m++) acc[b * M + m] = fma(key, set(q[m * stride + k]), acc[b * M + m]);
+    }
+  for (int b = 0; b < B; b++)
+    for (int m = 0; m < M; m++) store(out + m * out_stride + 16 * b, mul(acc[b * M + m], set(scale)));
+}
+
 // out[m][s] for s below `length` rounded up to 16; q rows are `stride` apart.
 template <class T, int M>
 inline void score_rows(const T* keys, int64_t d_head, int64_t length, const float* q, int64_t stride, float scale,
                        float* out, int64_t out_stride) {
-  for (int64_t s = 0; s < length; s += 16, keys += 16 * d_head) {
-    F acc[M];
-    for (int m = 0; m < M; m++) acc[m] = zero();
-    for (int64_t k = 0; k < d_head; k++) {
-      const F key = load_cached(keys + 16 * k);
-      for (int m = 0; m < M; m++) acc[m] = fma(key, set(q[m * stride + k]), acc[m]);
-    }
-    for (int m = 0; m < M; m++) store(out + m * out_stride + s, mul(acc[m], set(scale)));
-  }
+  constexpr int B = M == 1 ? 4 : 2;
+  int64_t s = 0;
+  for (; s + 16 * (B - 1) < length; s += 16 * B)
+    score_panels<T, M, B>(keys + s * d_head, d_head, q, stride, scale, out + s, out_stride);
+  for (; s < length; s += 16) score_panels<T, M, 1>(keys + s * d_head, d_head, q, stride, scale, out + s, out_stride);
 }
 
 // In place is allowed. Positions from `length` to the next multiple of 16 become exact zeros.
@@ -68,22 +79,40 @@ inline void softmax_row(const float* in, int64_t length, float* out) {
   for (int64_t s = 0; s < length; s += 16) store(out + s, mul(load(out + s), inverse));
 }
 
+// M rows of z times B vectors of features, from feature k on.
+template <class T, int M, int B>
+inline void mix_features(const T* values, int64_t d_head, int64_t k, int64_t length, const float* pattern,
+                         int64_t pattern_stride, float* z, int64_t stride) {
+  const int64_t width = round_up(d_head, 16);
+  F acc[M * B];
+  for (int i = 0; i < M * B; i++) acc[i] = zero();
+  for (int64_t s = 0; s < length; s++)
+    for (int b = 0; b < B; b++) {
+      const F v = load_cached(values + s * width + k + 16 * b);
+      for (int m = 0; m < M; m++) acc[b * M + m] = fma(v, set(pattern[m * pattern_stride + s]), acc[b * M + m]);
+    }
+  for (int b = 0; b < B; b++)
+    for (int m = 0; m < M; m++) {
+      const int64_t left = d_head - k - 16 * b;
+      float* to = z + m * stride + k + 16 * b;
+      if (left >= 16) store(to, acc[b * M + m]);
+      else store_n(to, acc[b * M + m], left);
+    }
+}
+
 // z rows `stride` apart; pattern[m][s] must be zero from a token's own position on.
 template <class T, int M>
 inline void mix_rows(const T* values, int64_t d_head, int64_t length, const float* pattern, int64_t pattern_stride,
                      float* z, int64_t stride) {
-  const int64_t width = round_up(d_head, 16);
-  for (int64_t k = 0; k < d_head; k += 16) {
-    F acc[M];
-    for (int m = 0; m < M; m++) acc[m] = zero();
-    for (int64_t s = 0; s < length; s++) {
-      const F v = load_cached(values + s * width + k);
-      for (int m = 0; m < M; m++) acc[m] = fma(v, set(pattern[m * pattern_stride + s]), acc[m]);
-    }
-    for (int m = 0; m < M; m++) {
-      if (d_head - k >= 16) store(z + m * stride + k, acc[m]);
-      else store_n(z + m * stride + k, acc[m], d_head - k);
-    }
+  const int64_t vectors = round_up(d_head, 16) / 16;
+  for (int64_t i = 0; i < vectors;) {
+    const int64_t left = vectors - i, k = 16 * i;
+    if (M == 1 && left >= 5)  // a whole head of 80 features
+      mix_features<T, M, 5>(values, d_head, k, length, pattern, pattern_stride, z, stride), i += 5;
+    else if (M == 1 && left >= 4)
+      mix_features<T, M, 4>(values, d_head, k, length, pattern, pattern_stride, z, stride), i += 4;
+    else if (left >= 2) mix_features<T, M, 2>(values, d_head, k, length, pattern, pattern_stride, z, stride), i += 2;
+    else mix_features<T, M, 1>(values, d_head, k, length, pattern, pattern_stride, z, stride), i += 1;
   }
 }
 
@@ -197,16 +226,14 @@ inline void mix(Pool& pool, const Cache& c, const Tokens& t, const float* patter
   else mix_as<float>(pool, c, t, pattern, heads, s, z);
 }
 
-template <class T> T cached(float x);
-template <> inline float cached<float>(float x) { return x; }
-template <> inline uint16_t cached<uint16_t>(float x) {
+inline void to_cache(float* p, F x) { store(p, x); }
+inline void to_cache(uint16_t* p, F x) {
   // A key beyond fp16 would become infinite and poison every later score: keep the largest instead.
-  alignas(64) uint16_t out[16];
-  store_half(out, set(x > 65504.0f ? 65504.0f : x < -65504.0f ? -65504.0f : x));
-  return out[0];
+  store_half(p, min(max(x, set(-65504.0f)), set(65504.0f)));
 }
 
-template <class T> void store_as(Pool& pool, const Cache& c, const Tokens& t, const float* k, const float* v) {
+template <class T>
+void store_as(Pool& pool, const Cache& c, const Tokens& t, const float* k, const float* v) {
   const int64_t d = c.d_head, width = round_up(d, 16);
   pool.run(t.n, 8, [&](int64_t begin, int64_t end, int) {
     for (int64_t i = begin; i < end; i++)
@@ -215,8 +242,13 @@ template <class T> void store_as(Pool& pool, const Cache& c, const Tokens& t, co
         T* key = reinterpret_cast<T*>(c.keys + at * c.key_bytes()) + s / 16 * 16 * d + s % 16;
         T* value = reinterpret_cast<T*>(c.values + at * c.value_bytes()) + s * width;
         const float *from_k = k + (i * c.kv_heads + g) * d, *from_v = v + (i * c.kv_heads + g) * d;
-        for (int64_t j = 0; j < d; j++) key[16 * j] = cached<T>(from_k[j]);
-        for (int64_t j = 0; j < d; j++) value[j] = cached<T>(from_v[j]);
+        for (int64_t j = 0; j < d; j += 16) {
+          const int64_t m = d - j < 16 ? d - j : 16;
+          T lanes[16];
+          to_cache(lanes, load_up_to(from_k + j, m));
+          for (int64_t l = 0; l < m; l++) key[16 * (j + l)] = lanes[l];
+          to_cache(value + j, load_up_to(from_v + j, m));  // zeros up to the row's whole width
+        }
       }
   });
 }
