@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -242,7 +243,7 @@ def test_a_packed_folder_keeps_its_bits(packed_folder: Path) -> None:
         petitlm.load(packed_folder, bits=8)
 
 
-@pytest.mark.parametrize("harm", ["cut", "config", "missing"])
+@pytest.mark.parametrize("harm", ["cut", "config", "missing", "prompt", "tokenizer"])
 def test_damaged_packed_folders_are_told(packed_folder: Path, tmp_path: Path, harm: str) -> None:
     folder = tmp_path / "copy"
     folder.mkdir()
@@ -253,6 +254,13 @@ def test_damaged_packed_folders_are_told(packed_folder: Path, tmp_path: Path, ha
     if harm == "config":
         text = (folder / "config.json").read_text()
         (folder / "config.json").write_text(text.replace('"intermediate_size": 128', '"intermediate_size": 160'))
+    if harm == "prompt":
+        text = (folder / "config.json").read_text()
+        (folder / "config.json").write_text(text.replace('"prompt": "qa"', '"prompt": ["qa"]'))
+    if harm == "tokenizer":  # one id more than the embedding has rows
+        content = json.loads((folder / "tokenizer.json").read_text())
+        content["model"]["vocab"]["one too many"] = 264
+        (folder / "tokenizer.json").write_text(json.dumps(content))
     if harm == "missing":
         (folder / "tokenizer.json").unlink()
     with pytest.raises(NotFoundError if harm == "missing" else DamagedError):

@@ -149,7 +149,7 @@ def _open_folder(folder: Path) -> Checkpoint:
     config = config_from_hf(values)
     stored = SafetensorsFolder(folder)
     return Checkpoint(folder, config, stored, hf_names(config, stored.names), lambda: _folder_tokenizer(folder, config),
-                      _card(folder), _prompt_name(values))
+                      read_card(folder), prompt_name(values))
 
 
 def _open_gguf(path: Path) -> Checkpoint:
@@ -174,11 +174,16 @@ def _folder_tokenizer(folder: Path, config: ModelConfig) -> Tokenizer | None:
     return Tokenizer.load(folder, config.eos_id, config.bos_id)
 
 
-def _card(folder: Path) -> str | None:
+def read_card(folder: Path) -> str | None:
+    """Return the text of a folder's README.md, if it has one."""
     return read_text(folder / "README.md", _MAX_SMALL_FILE) if (folder / "README.md").exists() else None
 
 
-def _prompt_name(values: Mapping[str, Any]) -> str | None:
+def prompt_name(values: Mapping[str, Any]) -> str | None:
+    """Return the prompt shape that a config.json names under `petit`, if it does.
+
+    Raises: DamagedError for one that does not exist.
+    """
     own = values.get("petit")
     name = own.get("prompt") if isinstance(own, dict) else None
     if name is not None and (not isinstance(name, str) or name not in SHAPES):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,16 @@ from typing import Any
 import numpy as np
 
 from petitlm.checkpoint import Checkpoint
+from petitlm.checkpoint.reading import prompt_name, read_card
 from petitlm.config import ModelConfig
 from petitlm.engine.formats import FormatName, Packed, formats_for, packed_bytes
 from petitlm.engine.kernels import Floats, Kernels, make_kernels
 from petitlm.engine.layers import Weights
 from petitlm.errors import DamagedError, UsageError
 from petitlm.families import config_from_hf, config_to_hf, prompt_shape
-from petitlm.files import new_folder, read_json_object, read_text, write_file, write_json
+from petitlm.files import new_folder, read_json_object, write_file, write_json
 from petitlm.safetensors_file import SafetensorsFile, TensorSpec, write_safetensors
-from petitlm.tokenizer import Tokenizer
+from petitlm.tokenizer import Tokenizer, check_rows
 
 PACKED = "packed.safetensors"
 VERSION = "1"
@@ -122,10 +123,10 @@ def open_packed(folder: Path) -> PackedModel:
     if bits not in ("4", "8", "16", "32"):
         raise DamagedError(f"{file.path} says petit.bits={bits!r}; quantize the model again")
     weights = {name: _mapped(file, name, shape, int(bits)) for name, shape in config.tensor_shapes().items()}
-    card = read_text(folder / "README.md", 1 << 20) if (folder / "README.md").exists() else None
-    own: Mapping[str, Any] = values.get("petit") or {}
-    return PackedModel(config, weights, Tokenizer.load(folder, config.eos_id, config.bos_id), int(bits),
-                       own.get("prompt") or prompt_shape(config), card, file.path.stat().st_size)
+    tokenizer = Tokenizer.load(folder, config.eos_id, config.bos_id)
+    check_rows(tokenizer, config.n_vocab)
+    return PackedModel(config, weights, tokenizer, int(bits), prompt_name(values) or prompt_shape(config),
+                       read_card(folder), file.path.stat().st_size)
 
 
 def _spec(name: str, shape: tuple[int, ...], bits: int) -> TensorSpec:
