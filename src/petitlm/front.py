@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
@@ -21,6 +22,7 @@ from petitlm.engine.runner import CHUNK, EngineRunner, as_ints
 from petitlm.engine.sampling import Sampling, log_softmax
 from petitlm.engine.trace import Edit, Recorder, Trace
 from petitlm.errors import ContextError, UsageError
+from petitlm.rotary import for_context
 from petitlm.sizes import check_fits, weight_bytes
 from petitlm.tokenizer import Tokenizer
 
@@ -165,19 +167,21 @@ class Model:
 
 
 def load(path: str | Path | None = None, *, bits: int | None = None, layers: LayerSet = "engine",
-         threads: int | None = None, context: int | None = None, isa: str = "auto") -> Model:
+         threads: int | None = None, context: int | None = None, rope_scaling: str | None = None,
+         isa: str = "auto") -> Model:
     """Load a model: a Hugging Face or packed folder, a .gguf file, or None for the model that comes with petit.
 
     `bits` is 4 (the default), 8, 16 or 32; a packed folder has its own. `layers="torch"` runs the torch layers
     in float32 instead of the engine. `threads` defaults to the machine's cores. `context` may be set below the
-    model's own to save memory.
+    model's own to save memory, or above it with `rope_scaling` (linear, ntk, dynamic or yarn), which stretches the
+    rotary positions so far; docs/context.md says what that costs.
     Raises: a PetitError that says what is wrong and what to do, before memory is taken.
     """
     folder = DEFAULT_MODEL if path is None else Path(path)
     name = "petit default" if path is None else str(path)
     threads = threads or available_cores()
     if layers == "torch":
-        return _load_torch(name, open_checkpoint(folder), threads, bits, context)
+        return _load_torch(name, _open(folder, context, rope_scaling), threads, bits, context)
     if layers != "engine":
         raise UsageError(f"layers={layers!r} is not known; choose engine or torch")
     kernels = make_kernels(threads, isa)
@@ -186,14 +190,15 @@ def load(path: str | Path | None = None, *, bits: int | None = None, layers: Lay
         also_plain = (folder / "model.safetensors").is_file()
         if not also_plain or bits in (None, packed.bits):
             check_bits(packed.bits, bits, folder)
+            packed = replace(packed, config=for_context(packed.config, context, rope_scaling))
             runner = EngineRunner(packed.config, packed.weights, kernels, half=packed.bits < 32)
             return Model(name, runner, packed.tokenizer, bits=packed.bits, threads=threads, prompt=packed.prompt,
-                         card=packed.card, n_bytes=packed.n_bytes, context=_context(packed.config, context))
-    source, bits = open_checkpoint(folder), bits or 4
+                         card=packed.card, n_bytes=packed.n_bytes, context=context or packed.config.n_ctx)
+    source, bits = _open(folder, context, rope_scaling), bits or 4
     _check_memory(source, bits)
     runner = EngineRunner(source.config, pack_weights(source, bits, kernels), kernels, half=bits < 32)
     return Model(name, runner, source.tokenizer(), bits=bits, threads=threads, prompt=source.prompt, card=source.card,
-                 n_bytes=weight_bytes(source.config, bits), context=_context(source.config, context))
+                 n_bytes=weight_bytes(source.config, bits), context=context or source.config.n_ctx)
 
 
 def _load_torch(name: str, source: Checkpoint, threads: int, bits: int | None, context: int | None) -> Model:
@@ -206,7 +211,7 @@ def _load_torch(name: str, source: Checkpoint, threads: int, bits: int | None, c
     _check_memory(source, 32)
     return Model(name, load_runner(source, threads), source.tokenizer(), bits=32, threads=threads,
                  prompt=source.prompt, card=source.card, n_bytes=weight_bytes(source.config, 32),
-                 context=_context(source.config, context))
+                 context=context or source.config.n_ctx)
 
 
 def _check_memory(source: Checkpoint, bits: int) -> None:
@@ -216,12 +221,10 @@ def _check_memory(source: Checkpoint, bits: int) -> None:
     check_fits(weight_bytes(source.config, bits) + largest, f"{source.path} in {bits} bits", fewer)
 
 
-def _context(config: ModelConfig, asked: int | None) -> int:
-    if asked is None:
-        return config.n_ctx
-    if not 1 <= asked <= config.n_ctx:
-        raise UsageError(f"context={asked} is not possible; this model allows 1 to {config.n_ctx} tokens")
-    return asked
+def _open(folder: Path, context: int | None, rope_scaling: str | None) -> Checkpoint:
+    source = open_checkpoint(folder)
+    source.config = for_context(source.config, context, rope_scaling)
+    return source
 
 
 __all__ = ["DEFAULT_MODEL", "Edit", "Model", "load"]

@@ -23,10 +23,45 @@ import math
 from typing import TYPE_CHECKING
 
 from petitlm.config import ModelConfig, RopeScaling
+from petitlm.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+STRETCHES = ("linear", "ntk", "dynamic", "yarn")
+"""Kinds of scaling that can be put on a model that was trained without; `llama3` is for models trained with it."""
+
+
+def for_context(config: ModelConfig, context: int | None, kind: str | None = None) -> ModelConfig:
+    """Return the config under which a model runs with `context` tokens; None means its own.
+
+    Beyond its own context it needs scaling: `kind`, one of STRETCHES, as far as `context` asks for it, or what its
+    files say already.
+    Raises: UsageError, saying how long the context may be and what would make it longer.
+    """
+    if kind is not None and kind not in STRETCHES:
+        raise UsageError(f"rope_scaling={kind!r} is not known; choose one of {', '.join(STRETCHES)}")
+    if kind is not None and (context is None or context <= config.n_ctx):
+        raise UsageError(f"rope_scaling={kind!r} is for a context beyond the {config.n_ctx} tokens that this model "
+                         f"allows by itself, and context={context} is not; give a longer one, or leave it out")
+    if context is None or 1 <= context <= config.n_ctx:
+        return config
+    no, own = f"context={context} is not possible; this model allows 1 to", config.rope_scaling
+    if context < 1:
+        raise UsageError(f"{no} {config.n_ctx} tokens")
+    if config.positions == "learned":
+        raise UsageError(f"{no} {config.n_ctx} tokens: it learned a vector for each position and has none beyond")
+    if own is not None:
+        reach = max(config.n_ctx, int(own.factor * own.original_ctx))
+        if kind is not None or context > reach:
+            raise UsageError(f"{no} {reach} tokens, by the {own.kind} scaling that it has; no other can be put on it")
+        return config.with_(n_ctx=context)
+    if kind is None:
+        raise UsageError(f"{no} {config.n_ctx} tokens as it was trained; rope_scaling='yarn' stretches its rotary "
+                         "positions further, at a cost that docs/context.md gives in figures")
+    return config.with_(n_ctx=context, rope_scaling=RopeScaling(kind, context / config.n_ctx, config.n_ctx))
 
 
 def frequencies(config: ModelConfig) -> list[float]:

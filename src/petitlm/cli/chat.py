@@ -19,6 +19,7 @@ from petitlm.cli.options import (
     SAMPLING,
     SHAPES,
     Setting,
+    context_options,
     json_option,
     model_options,
     prompt_options,
@@ -43,16 +44,18 @@ SETTINGS = {
 
 @click.command()
 @model_options
+@context_options
 @prompt_options
 @sampling_options
 @json_option
-def command(model: str | None, bits: int | None, threads: int | None, shape: str | None, system: str | None,
-            stop: tuple[str, ...], as_json: bool, **sampling: Any) -> None:
+def command(model: str | None, bits: int | None, threads: int | None, context: int | None,
+            rope_scaling: str | None, shape: str | None, system: str | None, stop: tuple[str, ...], as_json: bool,
+            **sampling: Any) -> None:
     """Talk with the model; /help inside lists what can be said to petit instead.
 
     In a pipe, every line of standard input is one turn. With --json, each answer is one JSON object on a line.
     """
-    loaded = load_model(model, bits, threads)
+    loaded = load_model(model, bits, threads, context, rope_scaling)
     settings = {**sampling, "shape": shape or loaded.prompt, "stop": stop}
     chat = Chat(loaded, settings, Conversation(system=system), as_json)
     if sys.stdin.isatty():

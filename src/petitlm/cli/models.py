@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from petitlm.cli.output import note
 from petitlm.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
@@ -12,13 +13,18 @@ if TYPE_CHECKING:
     from petitlm.front import Model
 
 
-def load_model(path: str | None, bits: int | None, threads: int | None) -> Model:
-    """Load the model that --model, --bits and --threads name."""
+def load_model(path: str | None, bits: int | None, threads: int | None, context: int | None = None,
+               rope_scaling: str | None = None) -> Model:
+    """Load the model that these options name; say so where it is stretched."""
     import petitlm
 
     if path is None:
         own_model()
-    return petitlm.load(path, bits=bits, threads=threads)
+    model = petitlm.load(path, bits=bits, threads=threads, context=context, rope_scaling=rope_scaling)
+    if rope_scaling is not None and (scaling := model.config.rope_scaling) is not None:
+        note(f"(positions are stretched {scaling.factor:.3g} times by {rope_scaling}, for which this model was not "
+             "trained: answers get worse, as docs/context.md measures)")
+    return model
 
 
 def own_model() -> Path:

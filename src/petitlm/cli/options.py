@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from petitlm.errors import UsageError
+from petitlm.rotary import STRETCHES
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -59,6 +60,18 @@ def model_options(command: Command) -> Command:
                      callback=lambda _context, _option, value: value and int(value),
                      help="Bits of a weight (4, or what a packed folder holds)."),
         click.option("--model", "-m", type=click.Path(), help="Folder or .gguf file (petit's own model)."),
+    ):
+        command = option(command)
+    return command
+
+
+def context_options(command: Command) -> Command:
+    """Add --context and --rope-scaling."""
+    for option in (
+        click.option("--rope-scaling", type=click.Choice(STRETCHES),
+                     help="Stretch the positions that far, untrained (docs/context.md: what it costs)."),
+        click.option("--context", type=click.IntRange(min=1), metavar="N",
+                     help="Longest prompt and answer together (as trained)."),
     ):
         command = option(command)
     return command

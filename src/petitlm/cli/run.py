@@ -10,7 +10,7 @@ import click
 
 from petitlm.cli import answer
 from petitlm.cli.models import load_model
-from petitlm.cli.options import json_option, model_options, prompt_options, sampling_options
+from petitlm.cli.options import context_options, json_option, model_options, prompt_options, sampling_options
 from petitlm.cli.output import note, print_columns, print_json
 from petitlm.errors import UsageError
 
@@ -37,6 +37,7 @@ class LogitBias(click.ParamType):
 @click.command()
 @click.argument("prompt", required=False)
 @model_options
+@context_options
 @prompt_options
 @sampling_options
 @click.option("--logit-bias", type=LogitBias(), multiple=True, help="Added to a token's logit; may be given again.")
@@ -45,9 +46,10 @@ class LogitBias(click.ParamType):
 @click.option("--logprobs", type=click.IntRange(0, 20), metavar="K",
               help="Also give the log-probability of each token and of the K likeliest.")
 @json_option
-def command(prompt: str | None, model: str | None, bits: int | None, threads: int | None, shape: str | None,
-            system: str | None, stop: tuple[str, ...], logit_bias: tuple[tuple[int, float], ...], n: int,
-            logprobs: int | None, as_json: bool, max_tokens: int | None, **sampling: Any) -> None:
+def command(prompt: str | None, model: str | None, bits: int | None, threads: int | None, context: int | None,
+            rope_scaling: str | None, shape: str | None, system: str | None, stop: tuple[str, ...],
+            logit_bias: tuple[tuple[int, float], ...], n: int, logprobs: int | None, as_json: bool,
+            max_tokens: int | None, **sampling: Any) -> None:
     """Answer PROMPT; with - as PROMPT, or in a pipe, the prompt is read from standard input.
 
     The answer goes to standard output as it is made; the last line (tokens, tokens per second, seconds) to standard
@@ -60,7 +62,7 @@ def command(prompt: str | None, model: str | None, bits: int | None, threads: in
         raise UsageError("the prompt is empty; write something to answer or to go on from")
     from petitlm.prompts import shape_named
 
-    loaded = load_model(model, bits, threads)
+    loaded = load_model(model, bits, threads, context, rope_scaling)
     layout = shape_named(shape or loaded.prompt)
     answer.warn_of_turns(layout, text)
     rendered = layout.render(text, system=system)
