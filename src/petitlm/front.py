@@ -16,7 +16,7 @@ from petitlm.checkpoint import Checkpoint, open_checkpoint
 from petitlm.config import ModelConfig
 from petitlm.decoder import NO_TAP, Tap
 from petitlm.engine.generation import Generation, Session, Stream, make_request
-from petitlm.engine.kernels import Floats, available_cores, make_kernels
+from petitlm.engine.kernels import Floats, Kernels, available_cores, make_kernels
 from petitlm.engine.packing import check_bits, is_packed, open_packed, pack_weights
 from petitlm.engine.runner import CHUNK, EngineRunner, as_ints
 from petitlm.engine.sampling import Sampling, log_softmax
@@ -171,7 +171,8 @@ def load(path: str | Path | None = None, *, bits: int | None = None, layers: Lay
          isa: str = "auto") -> Model:
     """Load a model: a Hugging Face or packed folder, a .gguf file, or None for the model that comes with petit.
 
-    `bits` is 4 (the default), 8, 16 or 32; a packed folder has its own. `layers="torch"` runs the torch layers
+    `bits` is 4 (the default), 8, 16 or 32; a packed folder has its own, and a .gguf file keeps the numbers that it
+    has (K-quants in 8 bits) unless `bits` says otherwise. `layers="torch"` runs the torch layers
     in float32 instead of the engine. `threads` defaults to the machine's cores. `context` may be set below the
     model's own to save memory, or above it with `rope_scaling` (linear, ntk, dynamic or yarn), which stretches the
     rotary positions so far; docs/context.md says what that costs.
@@ -194,11 +195,28 @@ def load(path: str | Path | None = None, *, bits: int | None = None, layers: Lay
             runner = EngineRunner(packed.config, packed.weights, kernels, half=packed.bits < 32)
             return Model(name, runner, packed.tokenizer, bits=packed.bits, threads=threads, prompt=packed.prompt,
                          card=packed.card, n_bytes=packed.n_bytes, context=context or packed.config.n_ctx)
-    source, bits = _open(folder, context, rope_scaling), bits or 4
+    source = _open(folder, context, rope_scaling)
+    if source.has_blocks:
+        return _load_blocks(name, source, kernels, bits, context)
+    bits = bits or 4
     _check_memory(source, bits)
     runner = EngineRunner(source.config, pack_weights(source, bits, kernels), kernels, half=bits < 32)
     return Model(name, runner, source.tokenizer(), bits=bits, threads=threads, prompt=source.prompt, card=source.card,
                  n_bytes=weight_bytes(source.config, bits), context=context or source.config.n_ctx)
+
+
+def _load_blocks(name: str, source: Checkpoint, kernels: Kernels, bits: int | None, context: int | None) -> Model:
+    from petitlm.engine import repacking  # brings threads of its own, which no other start needs
+
+    fewer = [(f"bits={b}", repacking.memory_bytes(source, b)) for b in (8, 4)]
+    what = f"{source.path} as it is stored" if bits is None else f"{source.path} in {bits} bits"
+    check_fits(repacking.memory_bytes(source, bits), what, fewer)
+    weights = repacking.load_weights(source, bits, kernels)
+    bits = bits or repacking.bits_of(weights)
+    runner = EngineRunner(source.config, weights, kernels, half=bits < 32)
+    return Model(name, runner, source.tokenizer(), bits=bits, threads=kernels.threads, prompt=source.prompt,
+                 card=source.card, n_bytes=sum(w.data.nbytes for w in weights.values()),
+                 context=context or source.config.n_ctx)
 
 
 def _load_torch(name: str, source: Checkpoint, threads: int, bits: int | None, context: int | None) -> Model:
