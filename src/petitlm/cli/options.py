@@ -87,6 +87,22 @@ def sampling_options(command: Command) -> Command:
     return command
 
 
+def speed_options(command: Command) -> Command:
+    """Add --speculate, --draft, --prefix-cache and --prefix-cache-gib: they change how fast, never what comes out."""
+    for option in (
+        click.option("--prefix-cache-gib", type=click.FloatRange(min=0, min_open=True), default=8.0, metavar="X",
+                     show_default=True, help="Most GiB that the prefix cache may take."),
+        click.option("--prefix-cache", type=click.Path(file_okay=False), metavar="DIR",
+                     help="Keep what was computed of prompts in this folder."),
+        click.option("--draft", type=click.Path(), metavar="PATH",
+                     help="Smaller model with the same vocabulary, to guess with."),
+        click.option("--speculate", type=click.Choice(["auto", "lookup", "none"]), default="auto", show_default=True,
+                     help="Guess next tokens from what the text said before."),
+    ):
+        command = option(command)
+    return command
+
+
 def prompt_options(command: Command) -> Command:
     """Add --shape, --system and --stop."""
     for option in (
