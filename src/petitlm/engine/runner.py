@@ -32,6 +32,7 @@ class EngineRunner:
         Raises: DoesNotFitError, before any of it is taken.
         """
         self.check_fits(slots, length)
+        self.layers.reach(length)
         return EngineSession(self, Cache(self.config, slots, length, self.half))
 
     def check_fits(self, slots: int, length: int) -> None:
@@ -82,6 +83,7 @@ class EngineSession:
         """
         if length > self.cache.length:
             self.runner.check_fits(self.cache.slots, length)
+            self.runner.layers.reach(length)
             self.cache = self.cache.longer(length)
 
 
