@@ -29,7 +29,8 @@ CONFIGS = {
     "llama": ModelConfig(**LLAMA, n_kv_heads=2),
     "llama, tied": ModelConfig(**LLAMA, tied=True),
     "llama, its own head size, stretched": ModelConfig(
-        **{**LLAMA, "d_head": 48, "n_rotary": 48, "rope_theta": 500000.0}, rope_scaling=RopeScaling("llama3", 8.0, 8192)),
+        **{**LLAMA, "d_head": 48, "n_rotary": 48, "rope_theta": 500000.0},
+        rope_scaling=RopeScaling("llama3", 8.0, 8192)),
     "gpt2": ModelConfig(**COMMON, positions="learned", parallel_block=False, tied=True, family="gpt"),
     "gpt2, own head": ModelConfig(**COMMON, positions="learned", parallel_block=False, family="gpt"),
 }

@@ -133,8 +133,8 @@ def _adds_space(state: Mapping[str, Any]) -> bool:
 
 def _around(backend: tokenizers.Tokenizer, ids: Mapping[str, int]) -> dict[str, bool]:
     """Return which tokens are put around a text."""
-    found = backend.encode("", add_special_tokens=True).ids
+    plain, found = (backend.encode("a", add_special_tokens=around).ids for around in (False, True))
     for with_bos, with_eos in ((False, False), (True, False), (False, True), (True, True)):
-        if found == [ids["bos"]] * with_bos + [ids["eos"]] * with_eos:
+        if found == [ids["bos"]] * with_bos + plain + [ids["eos"]] * with_eos:
             return {"tokenizer.ggml.add_bos_token": with_bos, "tokenizer.ggml.add_eos_token": with_eos}
-    raise _unknown(f"the tokens {found} around a text")
+    raise _unknown(f"other tokens around a text than one at each end ({plain} becomes {found})")
