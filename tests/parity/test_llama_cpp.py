@@ -82,6 +82,29 @@ def test_llama_cpp_answers_as_the_default_model_does(kind: str, tmp_path: Path) 
     assert their_ids == ours.tokenizer.encode(TEXT) == source.tokenizer().encode(TEXT)
 
 
+@pytest.mark.parametrize("kind", ["Q4_0", "Q8_0", "Q4_K_M", "Q5_K_M", "Q6_K"])
+@pytest.mark.parametrize("name", ["phi2", "llama", "gpt2"])
+def test_petit_reads_what_llama_cpp_quantized(name: str, kind: str, checkpoint, tmp_path: Path) -> None:
+    """K formats have blocks of 256 columns, so the model is wider than the others."""
+    llama_cpp = pytest.importorskip("llama_cpp", reason="needs llama-cpp-python; `make test-all` installs it")
+    heads = {"n_heads": 4, "d_head": 64, "n_rotary": 64 if name == "llama" else 0 if name == "gpt2" else 32}
+    config = CONFIGS[name].with_(d_model=256, d_mlp=512, **heads)
+    export_gguf(checkpoint(config), tmp_path / "f32.gguf", "f32")
+    options = llama_cpp.llama_model_quantize_default_params()
+    options.ftype, options.nthread = getattr(llama_cpp, f"LLAMA_FTYPE_MOSTLY_{kind}"), 1
+    path = tmp_path / "m.gguf"
+    assert llama_cpp.llama_model_quantize(str(tmp_path / "f32.gguf").encode(), str(path).encode(), options) == 0
+    ids = np.random.default_rng(3).integers(0, 256, 40).tolist()
+    theirs, _ = llama_logits(path, ids, TEXT)
+    source = open_checkpoint(path)
+    assert kind.split("_M")[0] in {source.dtype(weight) for weight in source.names}
+    exact = petitlm.load(path, bits=32, threads=1).logits(ids)
+    assert np.sqrt(np.mean((theirs - exact) ** 2)) < 0.02 * exact.std()
+    taken = petitlm.load(path, threads=1)  # as it is stored; K formats in 8 bits
+    assert taken.bits == (4 if kind == "Q4_0" else 8)
+    assert np.sqrt(np.mean((taken.logits(ids) - exact) ** 2)) < 0.03 * exact.std()
+
+
 def llama3_tokenizer() -> Tokenizer:
     from petitlm.gguf.vocabulary import WORDS
 
