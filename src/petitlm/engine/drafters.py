@@ -52,7 +52,7 @@ class Lookup:
             first = max(self._known, n)
             if len(ids) == first + 1:
                 after[hash(tuple(ids[first - n : first]))] = first
-            else:
+            elif len(ids) > first:
                 rows = (ids[first - n + i : len(ids) - n + i] for i in range(n))
                 after.update(zip(map(hash, zip(*rows, strict=True)), range(first, len(ids)), strict=True))
         self._known = len(ids)
