@@ -11,6 +11,8 @@ Norm = Literal["layer", "rms"]
 Activation = Literal["gelu_tanh", "gelu", "silu", "relu"]
 Positions = Literal["rotary", "learned"]
 RopeScalingKind = Literal["linear", "ntk", "dynamic", "yarn", "llama3"]
+MAX_CTX = 1 << 24
+"""Beyond the longest context ever published, ten million tokens; a damaged file could claim anything."""
 MAX_STRETCH = 65536
 """Far beyond any published factor; a damaged file must not lead to infinite wavelengths."""
 
@@ -121,6 +123,7 @@ class ModelConfig:
             object.__setattr__(self, "n_kv_heads", self.n_heads)
         for name in ("n_layers", "d_model", "n_heads", "n_kv_heads", "d_head", "d_mlp", "n_vocab", "n_ctx"):
             _check(getattr(self, name) >= 1, name, getattr(self, name), "give a whole number of at least 1")
+        _check(self.n_ctx <= MAX_CTX, "n_ctx", self.n_ctx, f"give at most {MAX_CTX} tokens")
         _check(self.n_heads % self.n_kv_heads == 0, "n_kv_heads", self.n_kv_heads,
                f"choose a divisor of n_heads={self.n_heads}")
         _check(self.norm in ("layer", "rms"), "norm", self.norm, "choose layer or rms")
