@@ -81,9 +81,9 @@ class EngineSession:
 
         Raises: DoesNotFitError, before any of it is taken.
         """
+        self.runner.layers.reach(length)  # a cache is rounded up: it may have had room for more than was made ready
         if length > self.cache.length:
             self.runner.check_fits(self.cache.slots, length)
-            self.runner.layers.reach(length)
             self.cache = self.cache.longer(length)
 
 
