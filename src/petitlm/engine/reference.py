@@ -13,25 +13,39 @@ from numpy.typing import NDArray
 
 from petitlm.config import Activation
 from petitlm.engine.cache import LayerCache
-from petitlm.engine.formats import BLOCK, BLOCK_BYTES, GROUP, PANEL, FormatName, Packed
+from petitlm.engine.formats import (
+    BLOCK,
+    BLOCK_BYTES,
+    GROUP,
+    PANEL,
+    RUN,
+    SPAN,
+    SUBGROUP,
+    SUBSCALES,
+    SUPERBLOCK,
+    FormatName,
+    Packed,
+)
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
 
 
 def unpack(w: Packed) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-    """Return the stored values (R, C') and, for integer formats, their scales (R, C' / 32).
+    """Return the stored values (R, C') and, for integer formats, their scales (R, C' / SPAN[format]).
 
-    C' is the number of columns, rounded up to whole blocks for integer formats.
+    C' is the number of columns, rounded up to whole blocks for integer formats. Values of q4 are s q.
     """
     panels = -(-w.rows // PANEL)
+    if w.format == "q4":
+        return _unpack4(w)
     if w.format in ("f16", "f32"):
         lanes = w.data.view(np.float16 if w.format == "f16" else np.float32).reshape(panels, w.columns, PANEL)
         return lanes.transpose(0, 2, 1).reshape(-1, w.columns)[: w.rows].astype(np.float64), None
     blocks = -(-w.columns // BLOCK)
     data = w.data.reshape(panels, blocks, BLOCK_BYTES[w.format])
     values, scales = data[..., :-64], data[..., -64:].copy().view(np.float16).reshape(panels, blocks, 2, PANEL)
-    if w.format == "q4":  # byte 4r+j of line q: columns 8q+j (low nibble) and 8q+4+j (high)
+    if w.format == "q4_0":  # byte 4r+j of line q: columns 8q+j (low nibble) and 8q+4+j (high)
         lines = values.reshape(panels, blocks, 8, PANEL, 4)
         q = np.stack([lines & 15, lines >> 4], axis=3).astype(np.int16) - 8  # panel, block, line, half, row, j
         q = q.transpose(0, 4, 1, 2, 3, 5)
@@ -41,22 +55,42 @@ def unpack(w: Packed) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
     return rows, scales.transpose(0, 3, 1, 2).reshape(panels * PANEL, -1)[: w.rows].astype(np.float64)
 
 
+def _unpack4(w: Packed) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    panels, blocks = -(-w.rows // PANEL), -(-w.columns // SUPERBLOCK)
+    runs, groups = -(-w.columns // RUN), -(-w.columns // SUBGROUP)
+    data, head = w.data.reshape(panels, -1), -(-blocks * PANEL * 2 // 64) * 64
+    scales = data[:, : blocks * PANEL * 2].copy().view(np.float16).reshape(panels, blocks, PANEL)
+    body = np.zeros((panels, blocks * 2 * (64 + RUN * 8)), np.uint8)  # whole superblocks, two runs each
+    body[:, : runs * 64 + groups * 128] = data[:, head:]
+    body = body.reshape(panels, -1, 64 + RUN * 8)
+    pairs = body[..., :64].reshape(panels, -1, PANEL, 4)  # row, j: groups 2j (low nibble) and 2j+1 (high)
+    codes = np.stack([pairs & 15, pairs >> 4], axis=-1)  # panel, run, row, j, half
+    codes = codes.transpose(0, 2, 1, 3, 4).reshape(panels * PANEL, -1)
+    subscales = np.array([*SUBSCALES, *(-s for s in SUBSCALES)], np.int16)[codes]
+    lines = body[..., 64:].reshape(panels, -1, 16, PANEL, 4)  # byte 4r+j of line q: columns 8q+j and 8q+4+j
+    q = np.stack([lines & 15, lines >> 4], axis=3).astype(np.int16) - 8  # panel, run, line, half, row, j
+    q = q.transpose(0, 4, 1, 2, 3, 5).reshape(panels * PANEL, -1, SUBGROUP)
+    q[:, groups:] = 0  # what lies past the last group was never stored
+    values = (q * subscales[..., None]).reshape(panels * PANEL, -1)[: w.rows].astype(np.float64)
+    return values, scales.transpose(0, 2, 1).reshape(panels * PANEL, -1)[: w.rows].astype(np.float64)
+
+
 def dequantize(w: Packed) -> Floats:
     """Return the matrix (R, C) that the packed bytes stand for."""
     values, scales = unpack(w)
     if scales is not None:
-        values = values * np.repeat(scales, GROUP, axis=1)
+        values = values * np.repeat(scales, SPAN[w.format], axis=1)
     return values[:, : w.columns].astype(np.float32)
 
 
-def quantize_activations(x: Floats, columns: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return int8 values (N, columns) and scales (N, columns / 32) as the kernels round them.
+def quantize_activations(x: Floats, columns: int, span: int = GROUP) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return int8 values (N, columns) and scales (N, columns / span) as the kernels round them.
 
-    Group by group: scale = max |x| / 127, value = x / scale rounded to the nearest, ties to even.
+    Span by span: scale = max |x| / 127, value = x / scale rounded to the nearest, ties to even.
     """
     padded = np.zeros((x.shape[0], columns), np.float32)
     padded[:, : x.shape[1]] = x
-    groups = padded.reshape(x.shape[0], -1, GROUP)
+    groups = padded.reshape(x.shape[0], -1, span)
     top = np.abs(groups).max(-1, keepdims=True)
     inverse = np.divide(np.float32(127), top, out=np.zeros_like(top), where=top > 0)
     q = np.rint(groups * inverse).reshape(x.shape[0], columns)
@@ -77,8 +111,9 @@ class ReferenceKernels:
         if scales is None:
             y = x.astype(np.float64) @ values.T
         else:
-            q, sx = quantize_activations(x, values.shape[1])
-            dots = np.einsum("ngc,rgc->nrg", q.reshape(len(x), -1, GROUP), values.reshape(w.rows, -1, GROUP))
+            span = SPAN[w.format]
+            q, sx = quantize_activations(x, values.shape[1], span)
+            dots = np.einsum("ngc,rgc->nrg", q.reshape(len(x), -1, span), values.reshape(w.rows, -1, span))
             y = np.einsum("nrg,ng,rg->nr", dots, sx, scales)
         return np.asarray(y if bias is None else y + bias, np.float32)
 
@@ -144,10 +179,10 @@ class ReferenceKernels:
             z[i] = np.einsum("hs,hsk->hk", pattern[:, i, : position + 1].astype(np.float64), values)
         return z
 
-    def pack(self, w: Floats, format: FormatName) -> tuple[NDArray[np.uint8], float]:
+    def pack(self, w: Floats, format: FormatName, importance: Floats | None = None) -> tuple[NDArray[np.uint8], float]:
         from petitlm.engine.reference_pack import pack
 
-        data = pack(w, format)
+        data = pack(w, format, importance)
         stored = dequantize(Packed(format, w.shape[0], w.shape[1], data))
         norm = float(np.linalg.norm(w))
         return data, float(np.linalg.norm(w - stored)) / norm if norm else 0.0
