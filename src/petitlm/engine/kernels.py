@@ -81,8 +81,11 @@ class Kernels(Protocol):
         """Return pattern times values: (H, N, S) -> (N, H, K)."""
         ...
 
-    def pack(self, w: Floats, format: FormatName) -> tuple[NDArray[np.uint8], float]:
-        """Return W in a format and the relative error that it costs, |W - stored| / |W| (root mean squares)."""
+    def pack(self, w: Floats, format: FormatName, importance: Floats | None = None) -> tuple[NDArray[np.uint8], float]:
+        """Return W in a format and the relative error that it costs, |W - stored| / |W| (root mean squares).
+
+        `importance` (C,) weighs the squared errors that q4 makes least, column by column.
+        """
         ...
 
 
@@ -155,10 +158,10 @@ class NativeKernels:
         self._engine.mix(cache.keys, cache.values, positions, slots, pattern, z)
         return z
 
-    def pack(self, w: Floats, format: FormatName) -> tuple[NDArray[np.uint8], float]:
+    def pack(self, w: Floats, format: FormatName, importance: Floats | None = None) -> tuple[NDArray[np.uint8], float]:
         data = np.zeros(packed_bytes(format, w.shape[0], w.shape[1]), np.uint8)
         squares = np.zeros((-(-w.shape[0] // 16), 2))
-        self._engine.pack(w, FORMATS[format], data, squares)
+        self._engine.pack(w, FORMATS[format], importance, data, squares)
         total, lost = squares.sum(0)
         return data, float(np.sqrt(lost / total)) if total else 0.0
 

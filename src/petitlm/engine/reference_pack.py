@@ -72,7 +72,7 @@ def _choose(g: Floats, h: Floats, extreme: Floats, d: Floats) -> tuple[NDArray[n
     v = s q is what is stored, in steps of d.
     """
     reach = np.divide(np.abs(extreme), 8 * d[..., None], out=np.zeros_like(extreme), where=d[..., None] > 0)
-    at = (reach[..., None] > _STEPS).sum(-1)
+    at = (reach[..., None] > _STEPS[:-1]).sum(-1)
     sign = np.where(extreme > 0, np.float32(-1), np.float32(1))
     least, chosen = np.full(extreme.shape, np.inf, np.float32), np.zeros(extreme.shape, np.intp)
     wv, vv = np.zeros_like(extreme), np.zeros_like(extreme)
