@@ -60,6 +60,20 @@ def test_packing_is_the_twins_packing(kernels: Kernels, format: str) -> None:
     np.testing.assert_array_equal(data, NativeKernels(1, "plain").pack(w, format)[0])
 
 
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (17, 33), (16, 128), (50, 130), (33, 640)])
+def test_packing_by_importance_is_the_twins_packing(kernels: Kernels, rows: int, columns: int) -> None:
+    w = rng().normal(0, 0.02, size=(rows, columns)).astype(np.float32)
+    w[rows // 2] = 0
+    for h in (None, rng().lognormal(0, 1.5, columns).astype(np.float32)):
+        data, error = kernels.pack(w, "q4", h)
+        twin, twin_error = TWIN.pack(w, "q4", h)
+        assert error == pytest.approx(twin_error, rel=1e-3, abs=1e-6)
+        stored, twin_stored = (dequantize(Packed("q4", rows, columns, d)) for d in (data, twin))
+        # Of two searches that come out even but for rounding, either may win; it is one superblock in hundreds.
+        assert np.mean(stored != twin_stored) < 0.01
+        np.testing.assert_array_equal(data, NativeKernels(1, "plain").pack(w, "q4", h)[0])
+
+
 def test_formats_cost_what_they_should() -> None:
     """Relative errors on normal weights: half a step of the format, measured once and kept."""
     w = rng().normal(size=(256, 512)).astype(np.float32)
@@ -67,7 +81,8 @@ def test_formats_cost_what_they_should() -> None:
     assert errors["f32"] == 0
     assert errors["f16"] < 3e-4
     assert errors["q8"] < 0.0056
-    assert errors["q4"] < 0.082  # 0.097 with the plainest choice of scale: bench/formats.py
+    assert errors["q4_0"] < 0.082  # 0.097 with the plainest choice of scale: bench/formats.py
+    assert errors["q4"] < 0.0747
 
 
 @pytest.mark.parametrize("format", FORMATS)
