@@ -49,7 +49,7 @@ class Engine {  // a pool of threads and the kernels of one instruction set
 };
 
 Matrix matrix(int format, int64_t rows, int64_t columns, const Bytes& data) {
-  check(format >= Q4 && format <= F32, "unknown weight format");
+  check(format >= Q4 && format <= Q4_0, "unknown weight format");
   check(rows > 0 && columns > 0, "a matrix needs rows and columns");
   check(static_cast<int64_t>(data.shape(0)) == packed_bytes(format, rows, columns), "packed data has the wrong size");
   return {format, rows, columns, data.data()};
@@ -115,6 +115,7 @@ double read_bandwidth(Engine& e, Bytes data, int passes) {
 NB_MODULE(_kernels, m) {
   m.attr("Q4") = static_cast<int>(Q4), m.attr("Q8") = static_cast<int>(Q8);
   m.attr("F16") = static_cast<int>(F16), m.attr("F32") = static_cast<int>(F32);
+  m.attr("Q4_0") = static_cast<int>(Q4_0);
   m.def("packed_bytes", [](int format, int64_t rows, int64_t columns) { return packed_bytes(format, rows, columns); });
   m.def("can_run", [](const std::string& isa) { return choose(isa.c_str()) != nullptr; });
 
@@ -136,7 +137,8 @@ NB_MODULE(_kernels, m) {
               check(static_cast<int64_t>(array.shape(0)) == rows, "bias has the wrong length");
               b = array.data();
             }
-            e.call([&](Pool& pool, const Kernels& k) { k.matmul(pool, w, x.data(), n, b, y.data()); });
+            const Job job{w, b, nullptr, NONE, y.data()};
+            e.call([&](Pool& pool, const Kernels& k) { k.matmul(pool, &job, 1, x.data(), n); });
           },
           nb::arg("format"), nb::arg("rows"), nb::arg("columns"), nb::arg("data"), nb::arg("x"), nb::arg("bias").none(),
           nb::arg("y"))
@@ -240,15 +242,23 @@ NB_MODULE(_kernels, m) {
                    "z has the wrong shape");
              e.call([&](Pool& pool, const Kernels& k) { k.mix(pool, c, t, pattern.data(), heads, s, z.data()); });
            })
-      .def("pack",
-           [](Engine& e, In<2> w, int format, Array<uint8_t, 1> out, Array<double, 2> squares) {
-             const int64_t rows = static_cast<int64_t>(w.shape(0)), columns = static_cast<int64_t>(w.shape(1));
-             matrix(format, rows, columns, Bytes(out));
-             check(static_cast<int64_t>(squares.shape(0)) == round_up(rows, PANEL) / PANEL && squares.shape(1) == 2,
-                   "squares: wrong shape");
-             e.call([&](Pool& pool, const Kernels& k) {
-               k.pack(pool, w.data(), rows, columns, format, out.data(), squares.data());
-             });
-           })
+      .def(
+          "pack",
+          [](Engine& e, In<2> w, int format, nb::object importance, Array<uint8_t, 1> out, Array<double, 2> squares) {
+            const int64_t rows = static_cast<int64_t>(w.shape(0)), columns = static_cast<int64_t>(w.shape(1));
+            matrix(format, rows, columns, Bytes(out));
+            check(static_cast<int64_t>(squares.shape(0)) == round_up(rows, PANEL) / PANEL && squares.shape(1) == 2,
+                  "squares: wrong shape");
+            const float* h = nullptr;
+            if (!importance.is_none()) {
+              const auto array = nb::cast<In<1>>(importance);
+              check(static_cast<int64_t>(array.shape(0)) == columns, "importance has the wrong length");
+              h = array.data();
+            }
+            e.call([&](Pool& pool, const Kernels& k) {
+              k.pack(pool, w.data(), rows, columns, format, h, out.data(), squares.data());
+            });
+          },
+          nb::arg("w"), nb::arg("format"), nb::arg("importance").none(), nb::arg("out"), nb::arg("squares"))
       .def("read_bandwidth", &read_bandwidth, nb::arg("data"), nb::arg("passes"));
 }

@@ -26,8 +26,8 @@ struct Tokens {
 
 struct Kernels {
   const char* name;
-  // y[n, r] = sum_c W[r, c] x[n, c] + bias[r]
-  void (*matmul)(Pool&, const Matrix&, const float* x, int64_t n, const float* bias, float* y);
+  // For each job: y[n, r] = residual[n, r] + activation(sum_c W[r, c] x[n, c] + bias[r])
+  void (*matmul)(Pool&, const Job* jobs, int count, const float* x, int64_t n);
   // y[i] = W[ids[i]]
   void (*embed)(Pool&, const Matrix&, const int32_t* ids, int64_t n, float* y);
   void (*layer_norm)(Pool&, const float* x, int64_t n, int64_t d, const float* w, const float* b, float eps, float* y);
@@ -42,11 +42,13 @@ struct Kernels {
   void (*softmax)(Pool&, const Tokens&, int64_t heads, int64_t s, const float* scores, float* out);
   void (*mix)(Pool&, const Cache&, const Tokens&, const float* pattern, int64_t heads, int64_t s, float* z);
   // Packing: quantize rows of float weights into a format; sums of squared weights and errors per call
-  void (*pack)(Pool&, const float* w, int64_t rows, int64_t columns, int format, uint8_t* out, double* squares);
+  void (*pack)(Pool&, const float* w, int64_t rows, int64_t columns, int format, const float* importance, uint8_t* out,
+               double* squares);
 };
 
 extern const Kernels kernels_plain;
 extern const Kernels kernels_avx2;
+extern const Kernels kernels_avxvnni;
 extern const Kernels kernels_avx512;
 
 // The best table this processor can run, or the named one; nullptr if it cannot be had here.
