@@ -7,9 +7,10 @@ import struct
 import numpy as np
 import pytest
 
+from petitlm.engine import q4
 from petitlm.engine.formats import Packed, packed_bytes
 from petitlm.engine.reference import ReferenceKernels, dequantize, quantize_activations
-from petitlm.engine.reference_pack import lay_out4, pack, quantize4
+from petitlm.engine.reference_pack import pack, quantize4
 
 TABLE = (4, 6, 7, 8, 9, 10, 12, 14)
 SHAPES = [(1, 1), (16, 16), (17, 33), (5, 128), (3, 129), (40, 260), (2, 512), (16, 640)]
@@ -62,7 +63,9 @@ def test_any_codes_can_be_stored(rows: int, columns: int) -> None:
     d = rng().uniform(0.01, 2, (rows, -(-columns // 256))).astype(np.float16)
     subscales = rng().integers(0, 16, (rows, groups)).astype(np.uint8)
     codes = rng().integers(0, 16, (rows, groups * 16)).astype(np.uint8)
-    data = lay_out4(d, subscales, codes, rows)
+    data = q4.lay_out(d, subscales, codes)
+    for given, back in zip((d, subscales, codes), q4.take_apart(Packed("q4", rows, columns, data)), strict=True):
+        np.testing.assert_array_equal(back, given)
     table = np.array(TABLE + tuple(-s for s in TABLE), np.float64)
     column = np.arange(columns)
     expected = d[:, column // 256] * table[subscales[:, column // 16]] * (codes[:, column].astype(float) - 8)

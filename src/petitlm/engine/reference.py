@@ -12,16 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from petitlm.config import Activation
+from petitlm.engine import q4
 from petitlm.engine.cache import LayerCache
 from petitlm.engine.formats import (
     BLOCK,
     BLOCK_BYTES,
     GROUP,
     PANEL,
-    RUN,
     SPAN,
     SUBGROUP,
-    SUBSCALES,
     SUPERBLOCK,
     FormatName,
     Packed,
@@ -56,23 +55,11 @@ def unpack(w: Packed) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
 
 
 def _unpack4(w: Packed) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    panels, blocks = -(-w.rows // PANEL), -(-w.columns // SUPERBLOCK)
-    runs, groups = -(-w.columns // RUN), -(-w.columns // SUBGROUP)
-    data, head = w.data.reshape(panels, -1), -(-blocks * PANEL * 2 // 64) * 64
-    scales = data[:, : blocks * PANEL * 2].copy().view(np.float16).reshape(panels, blocks, PANEL)
-    body = np.zeros((panels, blocks * 2 * (64 + RUN * 8)), np.uint8)  # whole superblocks, two runs each
-    body[:, : runs * 64 + groups * 128] = data[:, head:]
-    body = body.reshape(panels, -1, 64 + RUN * 8)
-    pairs = body[..., :64].reshape(panels, -1, PANEL, 4)  # row, j: groups 2j (low nibble) and 2j+1 (high)
-    codes = np.stack([pairs & 15, pairs >> 4], axis=-1)  # panel, run, row, j, half
-    codes = codes.transpose(0, 2, 1, 3, 4).reshape(panels * PANEL, -1)
-    subscales = np.array([*SUBSCALES, *(-s for s in SUBSCALES)], np.int16)[codes]
-    lines = body[..., 64:].reshape(panels, -1, 16, PANEL, 4)  # byte 4r+j of line q: columns 8q+j and 8q+4+j
-    q = np.stack([lines & 15, lines >> 4], axis=3).astype(np.int16) - 8  # panel, run, line, half, row, j
-    q = q.transpose(0, 4, 1, 2, 3, 5).reshape(panels * PANEL, -1, SUBGROUP)
-    q[:, groups:] = 0  # what lies past the last group was never stored
-    values = (q * subscales[..., None]).reshape(panels * PANEL, -1)[: w.rows].astype(np.float64)
-    return values, scales.transpose(0, 2, 1).reshape(panels * PANEL, -1)[: w.rows].astype(np.float64)
+    d, subscales, codes = q4.take_apart(w)
+    values = np.zeros((w.rows, d.shape[1] * SUPERBLOCK))
+    steps = np.repeat(q4.SIGNED_SUBSCALES[subscales], SUBGROUP, axis=1)
+    values[:, : codes.shape[1]] = (codes.astype(np.int16) - 8) * steps
+    return values, d.astype(np.float64)
 
 
 def dequantize(w: Packed) -> Floats:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from petitlm.engine.formats import BLOCK, GROUP, PANEL, RUN, SUBGROUP, SUBSCALES, SUPERBLOCK, FormatName
+from petitlm.engine import q4
+from petitlm.engine.formats import BLOCK, GROUP, PANEL, SUBGROUP, SUBSCALES, SUPERBLOCK, FormatName
 
 Floats = NDArray[np.float32]
 Codes = NDArray[np.uint8]
@@ -23,7 +24,7 @@ def pack(w: Floats, format: FormatName, importance: Floats | None = None) -> Cod
     rows, columns = w.shape
     panels = -(-rows // PANEL)
     if format == "q4":
-        return lay_out4(*quantize4(w, np.ones(columns, np.float32) if importance is None else importance), rows)
+        return q4.lay_out(*quantize4(w, np.ones(columns, np.float32) if importance is None else importance))
     if format in ("f16", "f32"):
         padded = np.zeros((panels * PANEL, columns), np.float32)
         padded[:rows] = w
@@ -105,29 +106,6 @@ def _scales4(groups: Floats) -> Floats:
         better = wq * ratio > gain  # the squared error is sum(w w) - wq^2 / qq
         best, gain = np.where(better, ratio, best), np.where(better, wq * ratio, gain)
     return best
-
-
-def lay_out4(d: NDArray[np.float16], subscales: Codes, codes: Codes, rows: int) -> Codes:
-    """Return q4 bytes of scales (R, ceil(C/256)), sub-scale codes (R, ceil(C/16)) and weight codes (R, C').
-
-    C' is the number of columns, rounded up to groups of 16.
-    """
-    panels, groups = -(-rows // PANEL), subscales.shape[1]
-    runs = -(-groups * SUBGROUP // RUN)
-    header = np.zeros((panels * PANEL, -(-d.shape[1] // 2) * 2), np.float16)
-    header[:rows, : d.shape[1]] = d
-    head = header.reshape(panels, PANEL, -1).transpose(0, 2, 1)  # panel, superblock, row
-    subs = np.zeros((panels * PANEL, runs * 8), np.uint8)
-    subs[:rows, :groups] = subscales
-    pairs = subs.reshape(panels, PANEL, runs, 4, 2)
-    lines = (pairs[..., 0] | pairs[..., 1] << np.uint8(4)).transpose(0, 2, 1, 3)  # panel, run, row, j
-    values = np.full((panels * PANEL, runs * RUN), 8, np.uint8)
-    values[:rows, : codes.shape[1]] = codes
-    halves = values.reshape(panels, PANEL, runs, 16, 2, 4)  # line of the run, half, j
-    weights = (halves[..., 0, :] | halves[..., 1, :] << np.uint8(4)).transpose(0, 2, 3, 1, 4)
-    body = np.concatenate([lines.reshape(panels, runs, -1), weights.reshape(panels, runs, -1)], axis=-1)
-    body = body.reshape(panels, -1)[:, : runs * 64 + groups * 128]  # the last run may be shorter
-    return np.concatenate([np.ascontiguousarray(head).view(np.uint8).reshape(panels, -1), body], axis=1).ravel()
 
 
 def _lay_out(q: Floats, scales: NDArray[np.float16], format: FormatName) -> Codes:
