@@ -9,13 +9,13 @@ namespace petit {
 // Where keys and values of one layer lie: [slot][kv head] of
 //   keys    [S/16][K][16 positions]   so that a vector is one feature of 16 positions
 //   values  [S][K rounded up to 16]   so that a vector is 16 features of one position
-// in fp16 or fp32. S is a multiple of 16.
+// in fp32, fp16, or int8 times a scale of each position, [slot][kv head][S]. S is a multiple of 16.
 struct Cache {
-  int half;  // 1: fp16, 0: fp32
-  int64_t slots, kv_heads, length, d_head;
-  uint8_t *keys, *values;
-  int64_t key_bytes() const { return length * d_head * (half ? 2 : 4); }
-  int64_t value_bytes() const { return length * round_up(d_head, 16) * (half ? 2 : 4); }
+  enum Kind { FLOAT, HALF, INT8 };
+  Kind kind = FLOAT;
+  int64_t slots = 0, kv_heads = 0, length = 0, d_head = 0;
+  uint8_t *keys = nullptr, *values = nullptr;
+  float *key_scales = nullptr, *value_scales = nullptr;
 };
 
 // A flattened batch: token i sits in `slots[i]` at `positions[i]` and sees positions 0..positions[i].
@@ -33,6 +33,8 @@ struct Kernels {
   void (*layer_norm)(Pool&, const float* x, int64_t n, int64_t d, const float* w, const float* b, float eps, float* y);
   void (*rms_norm)(Pool&, const float* x, int64_t n, int64_t d, const float* w, float eps, float* y);
   void (*activate)(Pool&, int kind, const float* x, int64_t n, float* y);
+  // y[i] = a[i] + b[i], or a[i] * b[i]
+  void (*combine)(Pool&, bool product, const float* a, const float* b, int64_t n, float* y);
   void (*rotate)(Pool&, const float* x, int64_t n, int64_t heads, int64_t k, const float* cos, const float* sin,
                  const int32_t* positions, int64_t p, float* y);
   void (*store)(Pool&, const Cache&, const Tokens&, const float* k, const float* v);

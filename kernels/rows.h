@@ -99,6 +99,16 @@ inline void activate(Pool& pool, int kind, const float* x, int64_t n, float* y) 
   });
 }
 
+inline void combine(Pool& pool, bool product, const float* a, const float* b, int64_t n, float* y) {
+  pool.run((n + 15) / 16, 2048, [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin * 16; i < end * 16 && i < n; i += 16) {
+      const int64_t m = n - i < 16 ? n - i : 16;
+      const F u = load_up_to(a + i, m), v = load_up_to(b + i, m);
+      store_up_to(y + i, product ? mul(u, v) : add(u, v), m);
+    }
+  });
+}
+
 // Feature i of a head turns with feature i + P by the angle of its position; features from 2P on pass.
 // x, y: [n][heads][k]; cos, sin: [position][p]      (Su et al. 2021, RoFormer, section 3.4)
 inline void rotate(Pool& pool, const float* x, int64_t n, int64_t heads, int64_t k, const float* cos, const float* sin,

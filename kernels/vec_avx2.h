@@ -10,6 +10,7 @@ namespace petit::PETIT_ISA {
 constexpr int TILE = 2;         // tokens of one pass: 2 x 2 registers of sums, twice, and the weights
 constexpr int WIDE_TOKENS = 4;  // 4 x 2 registers of sums and the weights: the 16 registers are full
 constexpr int WIDE_PANELS = 1;
+constexpr int QUERIES = 3;  // neighbouring tokens of one sequence that share each load of the cache
 constexpr int64_t MANY = 5;  // tokens from which widening pays
 
 struct F {
@@ -42,6 +43,10 @@ inline void store_n(float* p, F x, int64_t n) {
 inline F load_half(const uint16_t* p) {
   return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))),
           _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 8)))};
+}
+inline F load_int8(const int8_t* p) {
+  const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(b)), _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(b, 8)))};
 }
 inline void store_half(uint16_t* p, F x) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(x.a, _MM_FROUND_TO_NEAREST_INT));

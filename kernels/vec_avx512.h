@@ -10,6 +10,7 @@ namespace petit::PETIT_ISA {
 constexpr int TILE = 8;         // tokens of one pass over packed weights: 16 registers of sums
 constexpr int WIDE_TOKENS = 12;  // tokens and panels of one pass over widened weights: 24 registers
 constexpr int WIDE_PANELS = 2;
+constexpr int QUERIES = 8;  // neighbouring tokens of one sequence that share each load of the cache
 constexpr int64_t MANY = 13;  // tokens from which widening pays
 
 using F = __m512;
@@ -26,6 +27,9 @@ inline void store(float* p, F x) { _mm512_storeu_ps(p, x); }
 inline void store_n(float* p, F x, int64_t n) { _mm512_mask_storeu_ps(p, first(n), x); }
 inline F load_half(const uint16_t* p) {
   return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+}
+inline F load_int8(const int8_t* p) {
+  return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
 }
 inline void store_half(uint16_t* p, F x) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT));

@@ -11,6 +11,7 @@ namespace petit::PETIT_ISA {
 constexpr int TILE = 2;  // tokens that one pass over a panel serves
 constexpr int WIDE_TOKENS = 2;
 constexpr int WIDE_PANELS = 1;
+constexpr int QUERIES = 2;  // neighbouring tokens of one sequence that share each load of the cache
 constexpr int64_t MANY = 5;  // tokens from which widening pays
 
 struct F {
@@ -76,6 +77,11 @@ inline uint16_t float_to_half(float f) {  // round to nearest, ties to even
 inline F load_half(const uint16_t* p) {
   F r;
   PETIT_LANES (i) r.v[i] = half_to_float(p[i]);
+  return r;
+}
+inline F load_int8(const int8_t* p) {
+  F r;
+  PETIT_LANES (i) r.v[i] = static_cast<float>(p[i]);
   return r;
 }
 inline void store_half(uint16_t* p, F a) {
