@@ -25,8 +25,9 @@ ROOT = Path(__file__).resolve().parent.parent
 FENCE = re.compile(r"(?:<!-- example: (?P<note>[^>]*?) -->\n)?^```(?P<kind>console|python)\n(?P<body>.*?)^```$",
                    re.M | re.S)
 RUNNABLE = re.compile(r"(petit\b|[^|]*\| *petit\b)")
-# What two runs of one command differ in: speeds, durations, dates.
-MASKS = ((re.compile(r"[\d,]+\.\d+ tokens/s"), "N tokens/s"), (re.compile(r"[\d,]+\.\d+ s\b"), "N s"))
+# What two runs of one command differ in: speeds, durations, and how much they led petit to guess.
+MASKS = ((re.compile(r" · \d+ of \d+ guesses right"), ""),
+         (re.compile(r"[\d,]+\.\d+ tokens/s"), "N tokens/s"), (re.compile(r"[\d,]+\.\d+ s\b"), "N s"))
 
 
 @dataclass(frozen=True)

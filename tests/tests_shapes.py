@@ -9,7 +9,7 @@ from petitlm.engine.formats import formats_for
 from petitlm.engine.kernels import Kernels
 from petitlm.engine.packing import pack_matrix
 
-LLAMA3 = RopeScaling(factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_ctx=16)
+LLAMA3 = RopeScaling("llama3", 8.0, 16)
 
 SHAPES = {
     "phi": ModelConfig(n_layers=2, d_model=48, n_heads=3, d_head=16, d_mlp=96, n_vocab=99, n_ctx=80, n_rotary=8,

@@ -3,27 +3,59 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from petitlm.errors import ConfigError
 
 Norm = Literal["layer", "rms"]
 Activation = Literal["gelu_tanh", "gelu", "silu", "relu"]
 Positions = Literal["rotary", "learned"]
+RopeScalingKind = Literal["linear", "ntk", "dynamic", "yarn", "llama3"]
+MAX_STRETCH = 65536
+"""Far beyond any published factor; a damaged file must not lead to infinite wavelengths."""
 
 
 @dataclass(frozen=True)
 class RopeScaling:
-    """The frequency stretching of Llama 3.1 for long contexts (`rope_type: llama3`)."""
+    """How the rotary wavelengths are stretched so that a model reads longer texts than it was trained on.
 
+    petitlm/rotary.py computes it and docs/context.md says what it costs.
+    Raises: ConfigError, on construction, naming the field and its value.
+    """
+
+    kind: RopeScalingKind
+    """`linear` stretches all wavelengths, `ntk` the long ones by a larger base, `dynamic` likewise as far as `n_ctx`
+    asks for it, `yarn` those that do not turn often within `original_ctx`, `llama3` likewise with other bounds."""
     factor: float
-    """How many times the longest wavelengths are stretched."""
-    low_freq_factor: float
-    """Wavelengths above `original_ctx / low_freq_factor` are stretched fully."""
-    high_freq_factor: float
-    """Wavelengths below `original_ctx / high_freq_factor` are left alone."""
-    original_ctx: int
-    """Context in tokens that the model was first trained with."""
+    """How many times the longest wavelengths are stretched; for `dynamic`, how fast the base grows."""
+    original_ctx: int = 0
+    """Context in tokens that the model was trained with; 0 where unknown (`linear` and `ntk` do not need it)."""
+    low_freq_factor: float = 1.0
+    """llama3: wavelengths above `original_ctx / low_freq_factor` are stretched fully."""
+    high_freq_factor: float = 4.0
+    """llama3: wavelengths below `original_ctx / high_freq_factor` are left alone."""
+    beta_fast: float = 32.0
+    """yarn: features that turn more often than this within `original_ctx` are left alone."""
+    beta_slow: float = 1.0
+    """yarn: features that turn less often than this are stretched fully."""
+    truncate: bool = True
+    """yarn: the two bounds are widened to whole features."""
+    attention_factor: float | None = None
+    """yarn: what queries and keys are multiplied by; None is the paper's 0.1 ln(factor) + 1."""
+
+    def __post_init__(self) -> None:
+        _check(self.kind in get_args(RopeScalingKind), "rope_scaling", self.kind,
+               f"choose one of {', '.join(get_args(RopeScalingKind))}")
+        _check(1 <= self.factor <= MAX_STRETCH, "rope_scaling.factor", self.factor,
+               f"give a number from 1 to {MAX_STRETCH}")
+        _check(self.original_ctx >= (self.kind in ("dynamic", "yarn", "llama3")), "rope_scaling.original_ctx",
+               self.original_ctx, f"{self.kind} needs the context that the model was trained with")
+        _check(0 < self.low_freq_factor < self.high_freq_factor, "rope_scaling.low_freq_factor", self.low_freq_factor,
+               f"give a number above 0 and below high_freq_factor={self.high_freq_factor}")
+        _check(0 < self.beta_slow <= self.beta_fast, "rope_scaling.beta_slow", self.beta_slow,
+               f"give a number above 0 and at most beta_fast={self.beta_fast}")
+        _check(self.attention_factor is None or self.attention_factor > 0, "rope_scaling.attention_factor",
+               self.attention_factor, "give a number above 0")
 
 
 @dataclass(frozen=True)
@@ -102,6 +134,11 @@ class ModelConfig:
                    f"choose an even number from 2 to d_head={self.d_head}")
         else:
             _check(self.n_rotary == 0, "n_rotary", self.n_rotary, "learned positions rotate nothing: leave it 0")
+            _check(self.rope_scaling is None, "rope_scaling", self.rope_scaling, "learned positions have none")
+        if self.rope_scaling is not None and self.rope_scaling.kind in ("ntk", "dynamic"):
+            _check(self.n_rotary > 2, "n_rotary", self.n_rotary, "a larger base changes nothing for one rotary pair")
+        if self.rope_scaling is not None and self.rope_scaling.kind == "yarn":
+            _check(self.rope_theta > 1, "rope_theta", self.rope_theta, "yarn needs wavelengths that differ: above 1")
         _check(not (self.gated_mlp and self.parallel_block), "gated_mlp", self.gated_mlp,
                "a gated MLP goes with parallel_block=False")
 

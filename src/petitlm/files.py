@@ -19,10 +19,11 @@ MAX_JSON_BYTES = 256 << 20
 """No tokenizer in use comes near this; a larger file is a mistake or an attack."""
 
 
-def write_file(path: Path | str, chunks: Iterable[bytes | memoryview]) -> None:
+def write_file(path: Path | str, chunks: Iterable[bytes | memoryview], sync: bool = True) -> None:
     """Write `chunks` to a new file beside `path`, sync it, then give it its name.
 
-    Whoever looks at `path` at any moment, even after a crash, sees the old file or the whole new one.
+    Whoever looks at `path` at any moment, even after a crash, sees the old file or the whole new one. Without `sync`
+    a power cut may leave less: for files that carry a checksum and can be made again.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -31,14 +32,16 @@ def write_file(path: Path | str, chunks: Iterable[bytes | memoryview]) -> None:
         with open(beside, "xb") as file:
             for chunk in chunks:
                 file.write(chunk)
-            file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(beside, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(beside)
         raise
-    _sync_folder(path.parent)
+    if sync:
+        _sync_folder(path.parent)
 
 
 def write_json(path: Path | str, value: Any) -> None:

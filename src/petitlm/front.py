@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
-from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -14,13 +14,19 @@ from numpy.typing import NDArray
 from petitlm.checkpoint import Checkpoint, open_checkpoint
 from petitlm.config import ModelConfig
 from petitlm.decoder import NO_TAP, Tap
-from petitlm.engine.generation import Generation, Session, Stream, make_request
-from petitlm.engine.kernels import Floats, available_cores, make_kernels
+from petitlm.engine.drafters import DraftModel, Lookup
+from petitlm.engine.fingerprint import model_digest
+from petitlm.engine.generation import Generation, Session, Speculation, Stream, make_request
+from petitlm.engine.kernels import Floats, Kernels, available_cores, make_kernels
 from petitlm.engine.packing import check_bits, is_packed, open_packed, pack_weights
+from petitlm.engine.prefix_files import DISK_LIMIT, DiskStore, open_store
+from petitlm.engine.prefixes import Prefixes, Store
 from petitlm.engine.runner import CHUNK, EngineRunner, as_ints
 from petitlm.engine.sampling import Sampling, log_softmax
+from petitlm.engine.speculation import Costs, MakeDrafter
 from petitlm.engine.trace import Edit, Recorder, Trace
 from petitlm.errors import ContextError, UsageError
+from petitlm.rotary import for_context
 from petitlm.sizes import check_fits, weight_bytes
 from petitlm.tokenizer import Tokenizer
 
@@ -52,7 +58,9 @@ class Model:
         """Bytes of the weights in memory."""
         self.context = context
         """Longest prompt and answer together, in tokens."""
-        self._warm: tuple[Session, list[int]] | None = None  # the last single answer's cache, and its tokens
+        self.prefixes = Prefixes(runner.session)
+        """What is known of texts that were run before."""
+        self._costs: dict[int, Costs] = {}  # of longer passes, as measured
 
     @cached_property
     def forbidden(self) -> NDArray[np.bool_]:
@@ -114,34 +122,70 @@ class Model:
     def stream(self, prompt: str | Sequence[int], *, max_tokens: int | None = None, temperature: float = 0.0,
                top_k: int = 0, top_p: float = 1.0, min_p: float = 0.0, repetition_penalty: float = 1.0,
                logit_bias: Mapping[int, float] | None = None, seed: int = 0, stop: Sequence[str] = (), n: int = 1,
-               logprobs: int | None = None, threads: int | None = None) -> Stream:
+               logprobs: int | None = None, threads: int | None = None,
+               speculate: Model | Literal["auto", "lookup"] | None = "auto") -> Stream:
         """Answer a prompt piece by piece; the stream's `result` is the whole `Generation` at its end.
 
         The prompt is taken as it is: `petitlm.prompts` puts a question into the shape that a model knows.
         With the same weights, prompt, options and seed the same tokens come out, alone or batched, on any
-        number of threads, and whether or not the beginning of the prompt was run before: a conversation
-        that grows runs only what is new. `threads` changes the engine's threads from now on.
+        number of threads, whatever `speculate` says, and whether or not the beginning of the prompt was run
+        before: a conversation that grows runs only what is new. `threads` changes the engine's threads from now
+        on. `speculate` says who guesses the next tokens, to be verified together: `"lookup"` what followed when
+        the last words occurred before, another Model what that smaller one would say; None nobody. `"auto"` is
+        lookup, where results are exact to the bit (on the engine's kernels).
         Raises: ContextError if prompt and max_tokens do not fit; UsageError.
         """
         if threads is not None:
             self.set_threads(threads)
         sampling = Sampling(logit_bias or {}, repetition_penalty, temperature, top_k, top_p, min_p, seed)
         request = make_request(self.encode(prompt), self.context, sampling, max_tokens, stop, n, logprobs)
-        if n > 1:
-            session = self.runner.session(n, len(request.prompt) + request.max_tokens)
-            return Stream(session, request, self.tokenizer, self.forbidden)
-        session, n_reused = self._take_session(request.prompt, len(request.prompt) + request.max_tokens)
+        make = self._drafter(speculate, len(request.prompt) + request.max_tokens)
+        session, n_reused, seconds = self.prefixes.take(request.prompt, len(request.prompt) + request.max_tokens, n)
         return Stream(session, request, self.tokenizer, self.forbidden, n_reused,
-                      lambda ids: setattr(self, "_warm", (session, ids)))
+                      lambda ids: self.prefixes.give_back(session, ids, n), seconds,
+                      Speculation(make, self._costs) if make else None)
 
-    def _take_session(self, prompt: list[int], length: int) -> tuple[Session, int]:
-        """Return a session for one sequence, and how many of the prompt's tokens it holds already."""
-        if self._warm is None:
-            return self.runner.session(1, length), 0
-        (session, held), self._warm = self._warm, None  # taken: a second stream meanwhile gets its own
-        session.reserve(length)
-        same = (a == b for a, b in zip(held, prompt[:-1], strict=False))  # the last one's logits are needed
-        return session, sum(1 for _ in takewhile(bool, same))
+    def _drafter(self, speculate: Model | str | None, length: int) -> MakeDrafter | None:
+        """Return what makes drafters for texts of up to `length` tokens, if any is wanted.
+
+        Raises: UsageError.
+        """
+        exact = isinstance(self.runner, EngineRunner) and self.runner.kernels.isa != "numpy"
+        if speculate is None or (speculate == "auto" and not exact):
+            return None
+        if not exact:
+            raise UsageError("speculation is exact on the engine's compiled kernels only, where batches change no bit; "
+                             "leave speculate out here")
+        if isinstance(speculate, str):
+            if speculate not in ("auto", "lookup"):
+                raise UsageError(f"speculate={speculate!r} is not known; give 'lookup', a draft model, or None")
+            return lambda _: Lookup()
+        draft, n_ctx = self._checked_draft(speculate), speculate.context
+        return lambda sampler: DraftModel(lambda ids: draft.take(ids, min(length, n_ctx))[:2], draft.give_back, n_ctx,
+                                          sampler)
+
+    def _checked_draft(self, draft: Model) -> Prefixes:
+        """Return a draft model's sessions.
+
+        Raises: UsageError if its tokens are not this model's.
+        """
+        ours, theirs = (model.tokenizer.backend.get_vocab(with_added_tokens=True) for model in (self, draft))
+        if ours != theirs:
+            token = min(ours.items() ^ theirs.items(), key=lambda item: (item[1], item[0]))[0]
+            raise UsageError(f"the draft model {draft.name} has another vocabulary than {self.name}: token "
+                             f"{token!r:.40} is {theirs.get(token, 'missing')} there and {ours.get(token, 'missing')} "
+                             "here; choose a draft model with the same tokenizer")
+        return draft.prefixes
+
+    def keep_prefixes(self, store: Store, source: Path) -> None:
+        """Keep what is computed of texts in `store`; `source` is where this model was loaded from.
+
+        Raises: UsageError for the torch layers.
+        """
+        if not isinstance(self.runner, EngineRunner):
+            raise UsageError("prefix_cache works on the engine only; leave it out, or leave layers out")
+        root = model_digest(self.runner, store, source, self.bits) if isinstance(store, DiskStore) else b""
+        self.prefixes = Prefixes(self.runner.session, store, root)
 
     def set_threads(self, threads: int) -> None:
         """Run the engine's kernels on this many threads from now on; results stay the same to the bit."""
@@ -165,19 +209,34 @@ class Model:
 
 
 def load(path: str | Path | None = None, *, bits: int | None = None, layers: LayerSet = "engine",
-         threads: int | None = None, context: int | None = None, isa: str = "auto") -> Model:
+         threads: int | None = None, context: int | None = None, rope_scaling: str | None = None,
+         isa: str = "auto", prefix_cache: int | str | Path | None = None,
+         prefix_cache_limit: int = DISK_LIMIT) -> Model:
     """Load a model: a Hugging Face or packed folder, a .gguf file, or None for the model that comes with petit.
 
-    `bits` is 4 (the default), 8, 16 or 32; a packed folder has its own. `layers="torch"` runs the torch layers
+    `bits` is 4 (the default), 8, 16 or 32; a packed folder has its own, and a .gguf file keeps the numbers that it
+    has (K-quants in 8 bits) unless `bits` says otherwise. `layers="torch"` runs the torch layers
     in float32 instead of the engine. `threads` defaults to the machine's cores. `context` may be set below the
-    model's own to save memory.
+    model's own to save memory, or above it with `rope_scaling` (linear, ntk, dynamic or yarn), which stretches the
+    rotary positions so far; docs/context.md says what that costs.
+    `prefix_cache` keeps what was computed of texts for others that begin in the same way: so many bytes in memory,
+    or, given a folder, up to `prefix_cache_limit` bytes on disk, for other processes, too.
     Raises: a PetitError that says what is wrong and what to do, before memory is taken.
     """
     folder = DEFAULT_MODEL if path is None else Path(path)
-    name = "petit default" if path is None else str(path)
+    store = None if prefix_cache is None else open_store(prefix_cache, prefix_cache_limit)
+    model = _load(folder, "petit default" if path is None else str(path), bits, layers, threads, context, isa,
+                  rope_scaling)
+    if store is not None:
+        model.keep_prefixes(store, folder)
+    return model
+
+
+def _load(folder: Path, name: str, bits: int | None, layers: LayerSet, threads: int | None, context: int | None,
+          isa: str, rope_scaling: str | None) -> Model:
     threads = threads or available_cores()
     if layers == "torch":
-        return _load_torch(name, open_checkpoint(folder), threads, bits, context)
+        return _load_torch(name, _open(folder, context, rope_scaling), threads, bits, context)
     if layers != "engine":
         raise UsageError(f"layers={layers!r} is not known; choose engine or torch")
     kernels = make_kernels(threads, isa)
@@ -186,14 +245,32 @@ def load(path: str | Path | None = None, *, bits: int | None = None, layers: Lay
         also_plain = (folder / "model.safetensors").is_file()
         if not also_plain or bits in (None, packed.bits):
             check_bits(packed.bits, bits, folder)
+            packed = replace(packed, config=for_context(packed.config, context, rope_scaling))
             runner = EngineRunner(packed.config, packed.weights, kernels, half=packed.bits < 32)
             return Model(name, runner, packed.tokenizer, bits=packed.bits, threads=threads, prompt=packed.prompt,
-                         card=packed.card, n_bytes=packed.n_bytes, context=_context(packed.config, context))
-    source, bits = open_checkpoint(folder), bits or 4
+                         card=packed.card, n_bytes=packed.n_bytes, context=context or packed.config.n_ctx)
+    source = _open(folder, context, rope_scaling)
+    if source.has_blocks:
+        return _load_blocks(name, source, kernels, bits, context)
+    bits = bits or 4
     _check_memory(source, bits)
     runner = EngineRunner(source.config, pack_weights(source, bits, kernels), kernels, half=bits < 32)
     return Model(name, runner, source.tokenizer(), bits=bits, threads=threads, prompt=source.prompt, card=source.card,
-                 n_bytes=weight_bytes(source.config, bits), context=_context(source.config, context))
+                 n_bytes=weight_bytes(source.config, bits), context=context or source.config.n_ctx)
+
+
+def _load_blocks(name: str, source: Checkpoint, kernels: Kernels, bits: int | None, context: int | None) -> Model:
+    from petitlm.engine import repacking  # brings threads of its own, which no other start needs
+
+    fewer = [(f"bits={b}", repacking.memory_bytes(source, b)) for b in (8, 4)]
+    what = f"{source.path} as it is stored" if bits is None else f"{source.path} in {bits} bits"
+    check_fits(repacking.memory_bytes(source, bits), what, fewer)
+    weights = repacking.load_weights(source, bits, kernels)
+    bits = bits or repacking.bits_of(weights)
+    runner = EngineRunner(source.config, weights, kernels, half=bits < 32)
+    return Model(name, runner, source.tokenizer(), bits=bits, threads=kernels.threads, prompt=source.prompt,
+                 card=source.card, n_bytes=sum(w.data.nbytes for w in weights.values()),
+                 context=context or source.config.n_ctx)
 
 
 def _load_torch(name: str, source: Checkpoint, threads: int, bits: int | None, context: int | None) -> Model:
@@ -206,7 +283,7 @@ def _load_torch(name: str, source: Checkpoint, threads: int, bits: int | None, c
     _check_memory(source, 32)
     return Model(name, load_runner(source, threads), source.tokenizer(), bits=32, threads=threads,
                  prompt=source.prompt, card=source.card, n_bytes=weight_bytes(source.config, 32),
-                 context=_context(source.config, context))
+                 context=context or source.config.n_ctx)
 
 
 def _check_memory(source: Checkpoint, bits: int) -> None:
@@ -216,12 +293,10 @@ def _check_memory(source: Checkpoint, bits: int) -> None:
     check_fits(weight_bytes(source.config, bits) + largest, f"{source.path} in {bits} bits", fewer)
 
 
-def _context(config: ModelConfig, asked: int | None) -> int:
-    if asked is None:
-        return config.n_ctx
-    if not 1 <= asked <= config.n_ctx:
-        raise UsageError(f"context={asked} is not possible; this model allows 1 to {config.n_ctx} tokens")
-    return asked
+def _open(folder: Path, context: int | None, rope_scaling: str | None) -> Checkpoint:
+    source = open_checkpoint(folder)
+    source.config = for_context(source.config, context, rope_scaling)
+    return source
 
 
 __all__ = ["DEFAULT_MODEL", "Edit", "Model", "load"]

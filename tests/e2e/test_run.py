@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from e2e.command import COMMAND, Petit, environment
 
-LAST_LINE = r"\d+ tokens? · [\d.,]+ tokens/s · [\d.]+ s \(prompt: \d+ tokens?, [\d.]+ s\)"
+LAST_LINE = r"\d+ tokens? · [\d.,]+ tokens/s · [\d.]+ s( · \d+ of \d+ guesses right)? \(prompt: \d+ tokens?, [\d.]+ s\)"
 
 
 def test_the_answer_is_on_stdout_and_the_last_line_says_how_fast(petit: Petit, tiny_folder: Path) -> None:

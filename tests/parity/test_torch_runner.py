@@ -18,7 +18,7 @@ PHI = ModelConfig(n_layers=2, d_model=30, n_heads=3, d_head=10, d_mlp=44, n_voca
                   tied=True, unembed_bias=True)
 LLAMA = ModelConfig(n_layers=2, d_model=40, n_heads=4, n_kv_heads=2, d_head=10, d_mlp=36, n_vocab=37, n_ctx=24,
                     n_rotary=10, norm="rms", parallel_block=False, gated_mlp=True, activation="silu", qkv_bias=False,
-                    out_bias=False, mlp_bias=False, family="llama", rope_scaling=RopeScaling(4.0, 1.0, 4.0, 8))
+                    out_bias=False, mlp_bias=False, family="llama", rope_scaling=RopeScaling("llama3", 4.0, 8))
 GPT = ModelConfig(n_layers=2, d_model=32, n_heads=2, d_head=16, d_mlp=40, n_vocab=37, n_ctx=24, positions="learned",
                   parallel_block=False, tied=True, family="gpt")
 SHAPES = pytest.mark.parametrize("config", [PHI, LLAMA, GPT], ids=["phi", "llama", "gpt"])

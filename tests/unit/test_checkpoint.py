@@ -32,7 +32,7 @@ CONFIGS: dict[str, ModelConfig] = {
     "phi-grouped-tied": PRESETS["phi-2"].with_(**TINY, n_kv_heads=2, n_rotary=2, tied=True),
     "llama-2": PRESETS["llama-2-7b"].with_(**TINY, n_kv_heads=4, n_rotary=6),
     "llama-3-tied": PRESETS["llama-3.2-1b"].with_(
-        **TINY, n_kv_heads=2, n_rotary=6, rope_scaling=RopeScaling(4.0, 1.0, 4.0, 16)),
+        **TINY, n_kv_heads=2, n_rotary=6, rope_scaling=RopeScaling("llama3", 4.0, 16)),
     "llama-biased-wide-heads": PRESETS["llama-2-7b"].with_(
         **{**TINY, "d_head": 10}, n_kv_heads=1, n_rotary=10, qkv_bias=True, out_bias=True, mlp_bias=True),
     "gpt2": PRESETS["gpt2"].with_(**TINY, n_kv_heads=4),

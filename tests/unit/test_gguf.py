@@ -171,7 +171,7 @@ def test_decoding_in_steps_changes_nothing(phi_file: Path, monkeypatch: pytest.M
 
 def test_llama_3_scaling_is_recovered_from_its_factors(tmp_path: Path) -> None:
     plain = CONFIGS["llama"].with_(rope_theta=500000.0)
-    scaled = plain.with_(rope_scaling=RopeScaling(32.0, 1.0, 4.0, 8192))
+    scaled = plain.with_(rope_scaling=RopeScaling("llama3", 32.0, 8192))
     factors = np.array(frequencies(plain)) / np.array(frequencies(scaled))
     assert factors[-1] == pytest.approx(32)
     tensors = stored_tensors(plain, fused=False)
@@ -370,7 +370,7 @@ def test_tensors_that_do_not_fit_the_config_are_named(tmp_path: Path) -> None:
 def test_features_that_would_change_the_numbers_are_refused(tmp_path: Path) -> None:
     config, tensors = CONFIGS["llama"], stored_tensors(CONFIGS["llama"], fused=False)
     for name, add, message in (
-            ("a", lambda w: w.add_rope_scaling_type(gguf.RopeScalingType.YARN), "rope.scaling.type='yarn'"),
+            ("a", lambda w: w.add_rope_scaling_type(gguf.RopeScalingType.LONGROPE), "rope.scaling.type='longrope'"),
             ("b", lambda w: w.add_expert_count(8), "expert_count=8 is not supported"),
             ("c", lambda w: w.add_key_length(16), "rope.dimension_count=8 of 16 is not supported")):
         with pytest.raises(ConfigError, match=message):

@@ -104,6 +104,30 @@ class Checkpoint:
         values = self._stored.read(source.name, source.start, source.start + shape[0], source.transposed)
         return _with_halves(values, source.interleaved_heads) if source.interleaved_heads else values
 
+    def read_rows(self, name: str, start: int, stop: int) -> np.ndarray:
+        """Return output rows [start, stop) of a weight as float32, decoding no others."""
+        source, shape = self._table[self._known(name)], self._shapes[name]
+        if source.interleaved_heads:  # rows change places: from each head's halves to neighbours
+            return self.read(name)[start:stop]
+        return self._stored.read(source.name, source.start + start, source.start + min(stop, shape[0]),
+                                 source.transposed)
+
+    @property
+    def has_blocks(self) -> bool:
+        """Whether `blocks` can give the stored bytes of a weight: those of a GGUF file."""
+        return isinstance(self._stored, GGUFFile)
+
+    def blocks(self, name: str) -> np.ndarray:
+        """Return one matrix of a GGUF file as it is stored, uint8 (out, bytes of a row), in the order of `read`.
+
+        Raises: NotFoundError for a name that is not in `names`; UsageError for another kind of checkpoint.
+        """
+        source, shape = self._table[self._known(name)], self._shapes[name]
+        if not isinstance(self._stored, GGUFFile):
+            raise UsageError(f"{self.path} is no GGUF file, so its weights are in no blocks; use read({name!r})")
+        rows = self._stored.rows(source.name, source.start, source.start + shape[0])
+        return _with_halves(rows, source.interleaved_heads) if source.interleaved_heads else rows
+
     def release(self) -> None:
         """Let file pages read so far leave this process's memory, for those who read weight by weight."""
         self._stored.release()

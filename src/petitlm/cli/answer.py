@@ -76,9 +76,10 @@ def summary(generation: Generation, max_tokens: int | None) -> str:
     `max_tokens` is the limit that the person gave, if any.
     """
     n, prompt = generation.n_generated, generation.n_prompt
+    guessed = f" · {generation.n_right} of {generation.n_guessed} guesses right" if generation.n_guessed else ""
     known = f", {generation.n_reused} known already" if generation.n_reused else ""
-    text = (f"{n} token{'s' * (n != 1)} · {rate(generation):,.1f} tokens/s · {seconds_text(generation.decode_s)} "
-            f"(prompt: {prompt} token{'s' * (prompt != 1)}{known}, {seconds_text(generation.prefill_s)})")
+    text = (f"{n} token{'s' * (n != 1)} · {rate(generation):,.1f} tokens/s · {seconds_text(generation.decode_s)}"
+            f"{guessed} (prompt: {prompt} token{'s' * (prompt != 1)}{known}, {seconds_text(generation.prefill_s)})")
     if generation.finish == "length" and max_tokens is None:
         text += f"\n(stopped at {len(generation.ids)} tokens; max_tokens sets another limit)"
     return text
@@ -98,7 +99,9 @@ def figures(generation: Generation) -> dict[str, Any]:
     """Return the same for --json."""
     return {"prompt_tokens": generation.n_prompt, "reused_tokens": generation.n_reused,
             "tokens": generation.n_generated, "tokens_per_s": rate(generation),
-            "prefill_s": generation.prefill_s, "decode_s": generation.decode_s}
+            "prefill_s": generation.prefill_s, "decode_s": generation.decode_s, "steps": generation.n_steps,
+            "tokens_per_step": generation.tokens_per_step, "guessed_tokens": generation.n_guessed,
+            "right_guesses": generation.n_right, "acceptance": generation.acceptance}
 
 
 def read_stdin() -> str:

@@ -14,15 +14,17 @@ import click
 
 from petitlm.cli import answer
 from petitlm.cli.conversation import Conversation
-from petitlm.cli.models import load_model
+from petitlm.cli.models import guesser, load_model
 from petitlm.cli.options import (
     SAMPLING,
     SHAPES,
     Setting,
+    context_options,
     json_option,
     model_options,
     prompt_options,
     sampling_options,
+    speed_options,
 )
 from petitlm.cli.output import note, print_json_line
 from petitlm.errors import PetitError, UsageError
@@ -43,18 +45,22 @@ SETTINGS = {
 
 @click.command()
 @model_options
+@context_options
 @prompt_options
 @sampling_options
+@speed_options
 @json_option
-def command(model: str | None, bits: int | None, threads: int | None, shape: str | None, system: str | None,
-            stop: tuple[str, ...], as_json: bool, **sampling: Any) -> None:
+def command(model: str | None, bits: int | None, threads: int | None, context: int | None,
+            rope_scaling: str | None, shape: str | None, system: str | None, stop: tuple[str, ...], as_json: bool,
+            speculate: str, draft: str | None, prefix_cache: str | None, prefix_cache_gib: float,
+            **sampling: Any) -> None:
     """Talk with the model; /help inside lists what can be said to petit instead.
 
     In a pipe, every line of standard input is one turn. With --json, each answer is one JSON object on a line.
     """
-    loaded = load_model(model, bits, threads)
+    loaded = load_model(model, bits, threads, context, rope_scaling, prefix_cache, prefix_cache_gib)
     settings = {**sampling, "shape": shape or loaded.prompt, "stop": stop}
-    chat = Chat(loaded, settings, Conversation(system=system), as_json)
+    chat = Chat(loaded, settings, Conversation(system=system), as_json, guesser(speculate, draft, threads))
     if sys.stdin.isatty():
         note(f"{loaded.name}, {loaded.bits} bits, context of {loaded.context} tokens. /help helps, /bye ends.")
     chat.talk(line_reader())
@@ -87,6 +93,8 @@ class Chat:
     """The value of every name in SETTINGS but `system`."""
     conversation: Conversation = field(default_factory=Conversation)
     as_json: bool = False
+    speculate: Any = "auto"
+    """Who guesses the next tokens; see `Model.stream`."""
     left_out: int = 0
     """Oldest turns that the model no longer sees, as last said to the person."""
 
@@ -111,7 +119,8 @@ class Chat:
         shape = shape_named(self.settings["shape"])
         answer.warn_of_turns(shape, text)
         prompt = self._fit(shape, text)
-        options = {name: self.settings[name] for name in SAMPLING} | {"stop": (*shape.stops, *self.settings["stop"])}
+        options = {name: self.settings[name] for name in SAMPLING} | {
+            "stop": (*shape.stops, *self.settings["stop"]), "speculate": self.speculate}
         reply = self._say_json(prompt, options) if self.as_json else self._say(prompt, options, shape.has_turns)
         self.conversation.add(text, reply.strip() if shape.has_turns else reply)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from petitlm.cli.output import note
 from petitlm.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
@@ -12,13 +13,34 @@ if TYPE_CHECKING:
     from petitlm.front import Model
 
 
-def load_model(path: str | None, bits: int | None, threads: int | None) -> Model:
-    """Load the model that --model, --bits and --threads name."""
+def load_model(path: str | None, bits: int | None, threads: int | None, context: int | None = None,
+               rope_scaling: str | None = None, prefix_cache: str | None = None,
+               prefix_cache_gib: float = 8.0) -> Model:
+    """Load the model that these options name; say so where it is stretched."""
     import petitlm
 
     if path is None:
         own_model()
-    return petitlm.load(path, bits=bits, threads=threads)
+    model = petitlm.load(path, bits=bits, threads=threads, context=context, rope_scaling=rope_scaling,
+                         prefix_cache=prefix_cache, prefix_cache_limit=int(prefix_cache_gib * 2**30))
+    if rope_scaling is not None and (scaling := model.config.rope_scaling) is not None:
+        note(f"(positions are stretched {scaling.factor:.3g} times by {rope_scaling}, for which this model was not "
+             "trained: answers get worse, as docs/context.md measures)")
+    return model
+
+
+def guesser(speculate: str, draft: str | None, threads: int | None) -> Any:
+    """Return what --speculate and --draft mean for `Model.stream`.
+
+    Raises: UsageError if they contradict each other; what loading the draft model raises.
+    """
+    if draft is None:
+        return None if speculate == "none" else speculate
+    if speculate != "auto":
+        raise UsageError(f"--draft guesses with a model and --speculate {speculate} says otherwise; give one of them")
+    import petitlm
+
+    return petitlm.load(draft, threads=threads)
 
 
 def own_model() -> Path:

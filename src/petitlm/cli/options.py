@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from petitlm.errors import UsageError
+from petitlm.rotary import STRETCHES
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -64,6 +65,18 @@ def model_options(command: Command) -> Command:
     return command
 
 
+def context_options(command: Command) -> Command:
+    """Add --context and --rope-scaling."""
+    for option in (
+        click.option("--rope-scaling", type=click.Choice(STRETCHES),
+                     help="Stretch the positions that far, untrained (docs/context.md: what it costs)."),
+        click.option("--context", type=click.IntRange(min=1), metavar="N",
+                     help="Longest prompt and answer together (as trained)."),
+    ):
+        command = option(command)
+    return command
+
+
 def sampling_options(command: Command) -> Command:
     """Add one option for each sampling setting."""
     for setting in reversed(SAMPLING.values()):
@@ -71,6 +84,22 @@ def sampling_options(command: Command) -> Command:
         metavar = "N" if isinstance(setting.type, click.IntRange) else "X"
         command = click.option(flag, type=setting.type, default=setting.default, help=setting.help, metavar=metavar,
                                show_default=setting.default is not None)(command)
+    return command
+
+
+def speed_options(command: Command) -> Command:
+    """Add --speculate, --draft, --prefix-cache and --prefix-cache-gib: they change how fast, never what comes out."""
+    for option in (
+        click.option("--prefix-cache-gib", type=click.FloatRange(min=0, min_open=True), default=8.0, metavar="X",
+                     show_default=True, help="Most GiB that the prefix cache may take."),
+        click.option("--prefix-cache", type=click.Path(file_okay=False), metavar="DIR",
+                     help="Keep what was computed of prompts in this folder."),
+        click.option("--draft", type=click.Path(), metavar="PATH",
+                     help="Smaller model with the same vocabulary, to guess with."),
+        click.option("--speculate", type=click.Choice(["auto", "lookup", "none"]), default="auto", show_default=True,
+                     help="Guess next tokens from what the text said before."),
+    ):
+        command = option(command)
     return command
 
 

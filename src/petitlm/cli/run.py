@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from petitlm.cli import answer
-from petitlm.cli.models import load_model
-from petitlm.cli.options import json_option, model_options, prompt_options, sampling_options
+from petitlm.cli.models import guesser, load_model
+from petitlm.cli.options import (
+    context_options,
+    json_option,
+    model_options,
+    prompt_options,
+    sampling_options,
+    speed_options,
+)
 from petitlm.cli.output import note, print_columns, print_json
 from petitlm.errors import UsageError
 
@@ -37,17 +44,21 @@ class LogitBias(click.ParamType):
 @click.command()
 @click.argument("prompt", required=False)
 @model_options
+@context_options
 @prompt_options
 @sampling_options
+@speed_options
 @click.option("--logit-bias", type=LogitBias(), multiple=True, help="Added to a token's logit; may be given again.")
 @click.option("--n", type=click.IntRange(1, 64), default=1, show_default=True, metavar="N",
               help="How many answers to make.")
 @click.option("--logprobs", type=click.IntRange(0, 20), metavar="K",
               help="Also give the log-probability of each token and of the K likeliest.")
 @json_option
-def command(prompt: str | None, model: str | None, bits: int | None, threads: int | None, shape: str | None,
-            system: str | None, stop: tuple[str, ...], logit_bias: tuple[tuple[int, float], ...], n: int,
-            logprobs: int | None, as_json: bool, max_tokens: int | None, **sampling: Any) -> None:
+def command(prompt: str | None, model: str | None, bits: int | None, threads: int | None, context: int | None,
+            rope_scaling: str | None, shape: str | None, system: str | None, stop: tuple[str, ...],
+            logit_bias: tuple[tuple[int, float], ...], n: int, logprobs: int | None, as_json: bool,
+            max_tokens: int | None, speculate: str, draft: str | None, prefix_cache: str | None,
+            prefix_cache_gib: float, **sampling: Any) -> None:
     """Answer PROMPT; with - as PROMPT, or in a pipe, the prompt is read from standard input.
 
     The answer goes to standard output as it is made; the last line (tokens, tokens per second, seconds) to standard
@@ -60,12 +71,13 @@ def command(prompt: str | None, model: str | None, bits: int | None, threads: in
         raise UsageError("the prompt is empty; write something to answer or to go on from")
     from petitlm.prompts import shape_named
 
-    loaded = load_model(model, bits, threads)
+    loaded = load_model(model, bits, threads, context, rope_scaling, prefix_cache, prefix_cache_gib)
     layout = shape_named(shape or loaded.prompt)
     answer.warn_of_turns(layout, text)
     rendered = layout.render(text, system=system)
     options = {**sampling, "stop": (*layout.stops, *stop), "n": n, "logprobs": logprobs,
-               "logit_bias": dict(logit_bias), "max_tokens": max_tokens}
+               "logit_bias": dict(logit_bias), "max_tokens": max_tokens,
+               "speculate": guesser(speculate, draft, threads)}
     if as_json:
         result = loaded.generate(rendered, **options)
         print_json(describe(loaded, layout.name, text, rendered, result))

@@ -26,6 +26,10 @@ class LayerCache:
     def d_head(self) -> int:
         return self.keys.shape[3]
 
+    def parts(self, slot: int | slice, begin: int, end: int) -> tuple[NDArray[np.generic], ...]:
+        """Return views of all that positions `begin` to `end` of a slot take; both are whole panels."""
+        return self.keys[slot, ..., begin // PANEL : end // PANEL, :, :], self.values[slot, ..., begin:end, :]
+
 
 class Cache:
     """Room for `slots` sequences of up to `length` tokens.
@@ -46,17 +50,39 @@ class Cache:
     def longer(self, length: int) -> Cache:
         """Return a cache for `length` tokens that holds what this one does."""
         grown = Cache(self._config, self.slots, length, self._half)
+        every = slice(None)
         for old, new in zip(self.layers, grown.layers, strict=True):
-            new.keys[:, :, : self.length // PANEL] = old.keys
-            new.values[:, :, : self.length] = old.values
+            for source, target in zip(old.parts(every, 0, self.length), new.parts(every, 0, self.length), strict=True):
+                target[...] = source
         return grown
 
     def copy(self, source: int, target: int, length: int) -> None:
         """Give slot `target` the first `length` positions of slot `source`."""
-        panels = -(-length // PANEL)
+        end = -(-length // PANEL) * PANEL
         for layer in self.layers:
-            layer.keys[target, :, :panels] = layer.keys[source, :, :panels]
-            layer.values[target, :, :length] = layer.values[source, :, :length]
+            for old, new in zip(layer.parts(source, 0, end), layer.parts(target, 0, end), strict=True):
+                new[...] = old
+
+    def n_bytes(self, begin: int, end: int) -> int:
+        """Return the bytes of positions `begin` to `end` of a slot, whole panels, in all layers."""
+        return sum(part.nbytes for layer in self.layers for part in layer.parts(0, begin, end))
+
+    def export(self, slot: int, begin: int, end: int) -> NDArray[np.uint8]:
+        """Return a copy of positions `begin` to `end` of a slot, whole panels: the same bytes for the same tokens."""
+        data, at = np.empty(self.n_bytes(begin, end), np.uint8), 0
+        for layer in self.layers:
+            for part in layer.parts(slot, begin, end):
+                data[at : at + part.nbytes].view(part.dtype).reshape(part.shape)[...] = part
+                at += part.nbytes
+        return data
+
+    def restore(self, slot: int, begin: int, end: int, data: NDArray[np.uint8]) -> None:
+        """Put what `export` returned back, into any slot of any cache of this shape."""
+        at = 0
+        for layer in self.layers:
+            for part in layer.parts(slot, begin, end):
+                part[...] = data[at : at + part.nbytes].view(part.dtype).reshape(part.shape)
+                at += part.nbytes
 
 
 def cache_bytes(config: ModelConfig, slots: int, length: int, half: bool) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from petitlm.decoder import Tap
 from petitlm.engine.kernels import Floats, Ints
 from petitlm.engine.runner import CHUNK, as_ints
 from petitlm.engine.sampling import Choice, Sampler, Sampling
+from petitlm.engine.speculation import Costs, Counts, MakeDrafter, Speculator
 from petitlm.errors import ContextError, UsageError
 from petitlm.prompts import StopMatcher
 from petitlm.tokenizer import Tokenizer
@@ -80,6 +81,12 @@ class Generation:
     """Seconds to run the prompt."""
     decode_s: float
     """Seconds to make all tokens after that."""
+    n_steps: int = 0
+    """Passes over the weights that made them; the first token comes from the prompt's own."""
+    n_guessed: int = 0
+    """Tokens that were guessed and verified; see `petitlm.engine.speculation`."""
+    n_right: int = 0
+    """Guesses that the model chose as well: passes saved."""
 
     @property
     def text(self) -> str:
@@ -102,6 +109,16 @@ class Generation:
     def n_generated(self) -> int:
         """Tokens of all answers."""
         return sum(len(choice.ids) for choice in self.choices)
+
+    @property
+    def acceptance(self) -> float | None:
+        """Share of the guessed tokens that were right, from 0 to 1; None if nothing was guessed."""
+        return self.n_right / self.n_guessed if self.n_guessed else None
+
+    @property
+    def tokens_per_step(self) -> float | None:
+        """Tokens of all answers for each pass after the prompt's; None without one."""
+        return (self.n_generated - len(self.choices)) / self.n_steps if self.n_steps else None
 
 
 @dataclass(frozen=True)
@@ -150,6 +167,8 @@ class Progress:
         self.index, self.request, self._eos = index, request, tokenizer.eos_id
         self.sampler = Sampler(request.sampling, forbidden, request.prompt, index, request.logprobs)
         self.choices: list[Choice] = []
+        self.ids = list(request.prompt)
+        """The prompt and what was chosen."""
         self.finish: Finish | None = None
         self._text, self._told = "", 0
         self._decoding, self._stops = tokenizer.stream(), StopMatcher(request.stops)
@@ -158,6 +177,7 @@ class Progress:
         """Choose the next token; return the text that is certain now, if any."""
         choice = self.sampler.choose(logits)
         self.choices.append(choice)
+        self.ids.append(choice.id)
         if choice.id == self._eos:
             return self._end("eos", self._stops.push(self._decoding.flush())[0] + self._stops.flush())
         text, stopped = self._stops.push(self._decoding.push(choice.id))
@@ -184,18 +204,31 @@ class Progress:
         return Piece(text, self.index, new, self.request.logprobs is not None)
 
 
+class Speculation(NamedTuple):
+    """How to guess, and what a model's passes were measured to cost, by the number of sequences in them."""
+
+    make: MakeDrafter
+    costs: dict[int, Costs]
+
+
 class Stream:
     """An answer as an iterator of pieces; `result` holds the whole once it is exhausted.
 
-    The session's slot 0 may hold the first `n_reused` tokens of the prompt already. However the stream
-    ends, `done` is told which tokens slot 0 holds then.
+    The session's slot 0 may hold the first `n_reused` tokens of the prompt already, which took `reuse_s` seconds.
+    However the stream ends, `done` is told which tokens slot 0 holds then.
     """
 
     def __init__(self, session: Session, request: Request, tokenizer: Tokenizer, forbidden: NDArray[np.bool_],
-                 n_reused: int = 0, done: Callable[[list[int]], None] | None = None) -> None:
+                 n_reused: int = 0, done: Callable[[list[int]], None] | None = None, reuse_s: float = 0.0,
+                 speculation: Speculation | None = None) -> None:
         self._session, self._request, self._n_reused, self._done = session, request, n_reused, done
-        self._held = request.prompt[:n_reused]
+        self._held, self._reuse_s = request.prompt[:n_reused], reuse_s
         self._sequences = [Progress(request, i, tokenizer, forbidden) for i in range(request.n)]
+        self._speculator: Speculator | None = None
+        if speculation is not None:
+            drafters = [speculation.make(sequence.sampler) for sequence in self._sequences]
+            self._speculator = Speculator(drafters, speculation.costs, len(forbidden))
+        self._counts = self._speculator.counts if self._speculator else Counts()
         self._result: Generation | None = None
         self._pieces = self._run()
 
@@ -223,34 +256,70 @@ class Stream:
         try:
             yield from self._answer()
         finally:
+            if self._speculator is not None:
+                self._speculator.close()
             if self._done is not None:
                 self._done(self._held)
 
-    def _answer(self) -> Iterator[Piece]:
+    def _answer(self) -> Generator[Piece, None, None]:
         request, session, start = self._request, self._session, time.perf_counter()
         logits = prefill(session, request.prompt[self._n_reused :], start=self._n_reused)
         self._held = list(request.prompt)
         for i in range(1, request.n):  # one run of the prompt serves all answers
             session.copy(0, i, len(request.prompt))
         ready = time.perf_counter()
+        if self._speculator is not None:
+            self._speculator.prompt_ran(len(request.prompt) - self._n_reused, ready - start)
         running = list(self._sequences)
-        rows = [logits] * len(running)
-        while running:
-            yield from (p for p in [s.accept(row) for s, row in zip(running, rows, strict=True)] if p is not None)
-            running = [s for s in running if s.finish is None]
-            if running:
-                rows = list(self._decode(running))
+        for sequence in running:
+            yield from self._take(sequence, [], logits[None])
+        while running := [s for s in running if s.finish is None]:
+            guesses, logits, row = *self._decode(running), 0
+            for place, (sequence, guess) in enumerate(zip(running, guesses, strict=True)):
+                rows, row = logits[row : row + 1 + len(guess)], row + 1 + len(guess)
+                n_right = yield from self._take(sequence, guess, rows)
+                if self._speculator is not None:
+                    self._speculator.learn(place, n_right)
         end = time.perf_counter()
         answers = tuple(s.answer() for s in self._sequences)
-        self._result = Generation(answers, len(request.prompt), self._n_reused, ready - start, end - ready)
+        self._result = Generation(answers, len(request.prompt), self._n_reused, self._reuse_s + ready - start,
+                                  end - ready, self._counts.n_steps, self._counts.n_guessed, self._counts.n_right)
 
-    def _decode(self, running: list[Progress]) -> Floats:
-        positions = [len(self._request.prompt) + len(s.choices) - 1 for s in running]
-        logits = self._session.step(as_ints([s.choices[-1].id for s in running]), as_ints(positions),
-                                    as_ints([s.index for s in running]))
+    def _decode(self, running: list[Progress]) -> tuple[list[list[int]], Floats]:
+        """Run the last token of each sequence and what is guessed to follow it; return guesses and all logits."""
+        most, speculator = self._request.max_tokens, self._speculator
+        guesses: list[list[int]] = [[] for _ in running]
+        if speculator is not None:
+            guesses = speculator.guesses([(s.index, s.ids, most - len(s.choices) - 1) for s in running])
+        ids, positions, slots = list[int](), list[int](), list[int]()
+        for sequence, guess in zip(running, guesses, strict=True):
+            ids += [sequence.ids[-1], *guess]
+            positions += range(len(sequence.ids) - 1, len(sequence.ids) + len(guess))
+            slots += [sequence.index] * (1 + len(guess))
+        start = time.perf_counter()
+        logits = self._session.step(as_ints(ids), as_ints(positions), as_ints(slots))
+        if speculator is not None:
+            speculator.ran(time.perf_counter() - start)
+        else:
+            self._counts.n_steps += 1
         if running[0].index == 0:
-            self._held.append(running[0].choices[-1].id)
-        return logits
+            self._held.append(running[0].ids[-1])
+        return guesses, logits
+
+    def _take(self, sequence: Progress, guess: list[int], rows: Floats) -> Generator[Piece, None, int]:
+        """Choose a token from each row in turn, while the tokens before it are those guessed; return how many were."""
+        n_right = 0
+        for i, row in enumerate(rows):
+            piece = sequence.accept(row)
+            right = i < len(guess) and sequence.ids[-1] == guess[i]
+            n_right += right
+            if right and sequence.index == 0:
+                self._held.append(guess[i])
+            if piece is not None:
+                yield piece
+            if sequence.finish is not None or not right:
+                break
+        return n_right
 
 
 def prefill(session: Session, ids: Sequence[int], slot: int = 0, start: int = 0) -> Floats:

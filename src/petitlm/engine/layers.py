@@ -15,7 +15,7 @@ from petitlm.decoder import Tap
 from petitlm.engine.cache import Cache
 from petitlm.engine.formats import Packed
 from petitlm.engine.kernels import Floats, Ints, Kernels
-from petitlm.rotary import frequencies
+from petitlm.rotary import rotary_tables
 
 Weights = Mapping[str, Packed | Floats]
 
@@ -140,13 +140,6 @@ class EngineLayers:
 
     def unembed(self, x: Floats) -> Floats:
         return self.kernels.matmul(self.head, x, self.head_bias)
-
-
-def rotary_tables(config: ModelConfig) -> tuple[Floats, Floats]:
-    """Return cosine and sine of every position's angles, (n_ctx, P); angles are float32, as in training."""
-    positions = np.arange(config.n_ctx, dtype=np.float32)
-    angles = positions[:, None] * np.array(frequencies(config), np.float32)
-    return np.cos(angles), np.sin(angles)
 
 
 def _matrix(weights: Weights, name: str) -> Packed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from petitlm.config import ModelConfig
 from petitlm.decoder import NO_TAP, Tap, forward
@@ -22,7 +23,7 @@ class EngineRunner:
     """
 
     def __init__(self, config: ModelConfig, weights: Weights, kernels: Kernels, half: bool) -> None:
-        self.config, self.kernels, self.half = config, kernels, half
+        self.config, self.weights, self.kernels, self.half = config, weights, kernels, half
         self.layers = EngineLayers(config, weights, kernels)
 
     def session(self, slots: int, length: int) -> EngineSession:
@@ -61,6 +62,18 @@ class EngineSession:
     def copy(self, source: int, target: int, length: int) -> None:
         """Give slot `target` the first `length` positions of slot `source`."""
         self.cache.copy(source, target, length)
+
+    def n_bytes(self, begin: int, end: int) -> int:
+        """Return the bytes of the keys and values of some positions, whole panels of 16."""
+        return self.cache.n_bytes(begin, end)
+
+    def export(self, slot: int, begin: int, end: int) -> NDArray[np.uint8]:
+        """Return the keys and values of some positions; see `Cache.export`."""
+        return self.cache.export(slot, begin, end)
+
+    def restore(self, slot: int, begin: int, end: int, data: NDArray[np.uint8]) -> None:
+        """Put exported keys and values back: those positions need not be run."""
+        self.cache.restore(slot, begin, end, data)
 
     def reserve(self, length: int) -> None:
         """Make room for sequences of `length` tokens, keeping what is there.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -88,6 +89,12 @@ class Sampler:
         logprobs = log_softmax(logits)
         top = likeliest(logits, self.n_top)
         return Choice(id, float(logprobs[id]), tuple((int(i), float(logprobs[i])) for i in top))
+
+    def fork(self) -> Sampler:
+        """Return a sampler that would choose as this one from here on, and leaves this one as it is."""
+        fork = copy.copy(self)
+        fork._rng, fork._seen, fork.n_top = copy.deepcopy(self._rng), self._seen.copy(), None
+        return fork
 
     def _scores(self, logits: Floats) -> Floats:
         s = self.sampling

@@ -2,95 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from petitlm.config import Activation, ModelConfig, RopeScaling
+from petitlm.config import ModelConfig
 from petitlm.errors import ConfigError, DamagedError
+from petitlm.families.keys import Keys
+from petitlm.families.rope import read_rope, read_scaling, rope_keys, rotated, trained_ctx
 
-_ACTIVATIONS: dict[str, Activation] = {
-    "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "gelu_fast": "gelu_tanh",  # one formula, three names
-    "gelu": "gelu", "silu": "silu", "swish": "silu", "relu": "relu"}
 MAX_LAYERS = 1000  # ten times the deepest published; a damaged file must not make us list billions of weights
 _HF_ACTIVATIONS = {"gelu_tanh": "gelu_new", "gelu": "gelu", "silu": "silu", "relu": "relu"}
-
-
-class Keys:
-    """Typed reading of a config whose values nobody has checked yet.
-
-    Raises: DamagedError, naming the key and its value.
-    """
-
-    def __init__(self, values: Mapping[str, Any], where: str = "config.json") -> None:
-        self.values = values
-        self.where = where
-
-    def integer(self, key: str, default: int | None = None, most: int = (1 << 31) - 1) -> int:
-        value = self._get(key, default)
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        if type(value) is not int or not 0 <= value <= most:
-            raise self.error(key, value, f"a whole number up to {most:,}")
-        return value
-
-    def number(self, key: str, default: float | None = None) -> float:
-        value = self._get(key, default)
-        if type(value) not in (int, float) or not math.isfinite(value):
-            raise self.error(key, value, "a number")
-        return float(value)
-
-    def flag(self, key: str, default: bool) -> bool:
-        value = self._get(key, default)
-        if type(value) is not bool:
-            raise self.error(key, value, "true or false")
-        return value
-
-    def text(self, key: str, default: str) -> str:
-        value = self._get(key, default)
-        if not isinstance(value, str):
-            raise self.error(key, value, "a text")
-        return value
-
-    def group(self, key: str) -> dict[str, Any]:
-        value = self.values.get(key)
-        if value is not None and not isinstance(value, dict):
-            raise self.error(key, value, "an object {...}")
-        return value or {}
-
-    def token_id(self, key: str) -> int | None:
-        """Return a token id; of a list of ids, as later Llama configs have, the first."""
-        value = self.values.get(key)
-        if isinstance(value, list) and value:
-            value = value[0]
-        if value is not None and (type(value) is not int or value < 0):
-            raise self.error(key, value, "a token id")
-        return value
-
-    def activation(self, key: str, default: str) -> Activation:
-        name = self.text(key, default)
-        if name not in _ACTIVATIONS:
-            raise ConfigError(f"{self.where}: {key}={name!r:.40} is not supported; known are {', '.join(_ACTIVATIONS)}")
-        return _ACTIVATIONS[name]
-
-    def refuse(self, key: str, supported: Any, why: str) -> None:
-        """Refuse a feature that would change the numbers and that petit does not compute.
-
-        Raises: ConfigError unless the key is absent or has the value `supported`.
-        """
-        value = self.values.get(key, supported)
-        if value is not None and value != supported:
-            raise ConfigError(f"{self.where}: {key}={value!r:.40} is not supported ({why}); "
-                              f"petit loads such models with {key}={supported!r} only")
-
-    def error(self, key: str, value: Any, wanted: str) -> DamagedError:
-        if value is None:
-            return DamagedError(f"{self.where}: the key {key!r} is missing; fetch the file again")
-        return DamagedError(f"{self.where}: {key}={value!r:.60} is not {wanted}; fetch the file again")
-
-    def _get(self, key: str, default: Any) -> Any:
-        value = self.values.get(key)
-        return default if value is None else value  # `null` stands for the default in these files
 
 
 def config_from_hf(values: Mapping[str, Any]) -> ModelConfig:
@@ -129,14 +50,14 @@ def _phi(keys: Keys) -> ModelConfig:
     keys.refuse("qk_layernorm", False, "it normalises queries and keys in each head")
     n_heads, d_model = keys.integer("num_attention_heads"), keys.integer("hidden_size")
     d_head = _head_size(keys, d_model, n_heads)
-    rope = _rope(keys, default_share=0.5)  # the share is 0.5 where the file does not say
+    rope = read_rope(keys, default_share=0.5)  # the share is 0.5 where the file does not say
     return ModelConfig(
         n_layers=keys.integer("num_hidden_layers", most=MAX_LAYERS), d_model=d_model, n_heads=n_heads, d_head=d_head,
         n_kv_heads=keys.integer("num_key_value_heads", n_heads), d_mlp=keys.integer("intermediate_size"),
         n_vocab=keys.integer("vocab_size"), n_ctx=keys.integer("max_position_embeddings"),
         norm_eps=keys.number("layer_norm_eps", 1e-5), activation=keys.activation("hidden_act", "gelu_new"),
-        n_rotary=_n_rotary(rope, d_head), rope_theta=rope.number("rope_theta"),
-        rope_scaling=_rope_scaling(rope, keys.integer("max_position_embeddings")),
+        n_rotary=rotated(rope, d_head), rope_theta=rope.number("rope_theta"),
+        rope_scaling=read_scaling(rope, keys.integer("max_position_embeddings")),
         unembed_bias=True, tied=keys.flag("tie_word_embeddings", False),
         bos_id=keys.token_id("bos_token_id"), eos_id=keys.token_id("eos_token_id"), family="phi")
 
@@ -157,15 +78,15 @@ def _phi_2023(keys: Keys) -> ModelConfig:
 def _llama(keys: Keys) -> ModelConfig:
     n_heads, d_model = keys.integer("num_attention_heads"), keys.integer("hidden_size")
     d_head = _head_size(keys, d_model, n_heads)
-    rope, n_ctx = _rope(keys), keys.integer("max_position_embeddings", 2048)
+    rope, n_ctx = read_rope(keys), keys.integer("max_position_embeddings", 2048)
     attention_bias, mlp_bias = keys.flag("attention_bias", False), keys.flag("mlp_bias", False)
     return ModelConfig(
         n_layers=keys.integer("num_hidden_layers", most=MAX_LAYERS), d_model=d_model, n_heads=n_heads, d_head=d_head,
         n_kv_heads=keys.integer("num_key_value_heads", n_heads), d_mlp=keys.integer("intermediate_size"),
         n_vocab=keys.integer("vocab_size"), n_ctx=n_ctx, norm="rms", norm_eps=keys.number("rms_norm_eps", 1e-6),
         parallel_block=False, gated_mlp=True, activation=keys.activation("hidden_act", "silu"),
-        n_rotary=_n_rotary(rope, d_head), rope_theta=rope.number("rope_theta"),
-        rope_scaling=_rope_scaling(rope, n_ctx), qkv_bias=attention_bias, out_bias=attention_bias, mlp_bias=mlp_bias,
+        n_rotary=rotated(rope, d_head), rope_theta=rope.number("rope_theta"),
+        rope_scaling=read_scaling(rope, n_ctx), qkv_bias=attention_bias, out_bias=attention_bias, mlp_bias=mlp_bias,
         tied=keys.flag("tie_word_embeddings", False),
         bos_id=keys.token_id("bos_token_id"), eos_id=keys.token_id("eos_token_id"), family="llama")
 
@@ -199,44 +120,10 @@ def _head_size(keys: Keys, d_model: int, n_heads: int) -> int:
     return d_model // n_heads
 
 
-def _rope(keys: Keys, default_share: float = 1.0) -> Keys:
-    """Return the rotary settings in one place, wherever this age of file keeps them.
-
-    `rope_parameters` (2026) wins over `rope_scaling` and the keys at the top level, as in `transformers`.
-    """
-    top = {"rope_theta": keys.number("rope_theta", 10000.0),
-           "partial_rotary_factor": keys.number("partial_rotary_factor", default_share)}
-    inner = keys.group("rope_scaling") or keys.group("rope_parameters")
-    return Keys({**top, **{key: value for key, value in inner.items() if value is not None}}, keys.where)
-
-
-def _n_rotary(rope: Keys, d_head: int) -> int:
-    share = rope.number("partial_rotary_factor")
-    if not 0 < share <= 1:
-        raise ConfigError(f"{rope.where}: partial_rotary_factor={share} is not possible; it is a share of each head, "
-                          "above 0 and at most 1")
-    return int(d_head * share)
-
-
-def _rope_scaling(rope: Keys, n_ctx: int) -> RopeScaling | None:
-    kind = rope.text("rope_type", rope.text("type", "default"))
-    if kind == "default":
-        return None
-    if kind != "llama3":
-        raise ConfigError(f"{rope.where}: the rotary scaling {kind!r:.40} is not supported; petit knows 'default' "
-                          "(none) and 'llama3'")
-    scaling = RopeScaling(rope.number("factor"), rope.number("low_freq_factor"), rope.number("high_freq_factor"),
-                          rope.integer("original_max_position_embeddings", n_ctx))
-    if not (scaling.factor > 0 and 0 < scaling.low_freq_factor < scaling.high_freq_factor and scaling.original_ctx > 0):
-        raise ConfigError(f"{rope.where}: the rotary scaling {scaling} is not possible; its numbers must be above 0 "
-                          "and low_freq_factor below high_freq_factor")
-    return scaling
-
-
 def _write_phi(config: ModelConfig) -> tuple[dict[str, Any], dict[str, Any]]:
     values = {
         "architectures": ["PhiForCausalLM"], "model_type": "phi", **_common_keys(config),
-        "layer_norm_eps": config.norm_eps, **_rope_keys(config), "qk_layernorm": False,
+        "layer_norm_eps": config.norm_eps, **rope_keys(config), "qk_layernorm": False,
         "attention_dropout": 0.0, "embd_pdrop": 0.0, "resid_pdrop": 0.0}
     if config.d_head * config.n_heads != config.d_model:
         values["head_dim"] = config.d_head  # no published phi has it, but readers of the format honour it
@@ -247,7 +134,7 @@ def _write_phi(config: ModelConfig) -> tuple[dict[str, Any], dict[str, Any]]:
 def _write_llama(config: ModelConfig) -> tuple[dict[str, Any], dict[str, Any]]:
     values = {
         "architectures": ["LlamaForCausalLM"], "model_type": "llama", **_common_keys(config),
-        "head_dim": config.d_head, "rms_norm_eps": config.norm_eps, **_rope_keys(config),
+        "head_dim": config.d_head, "rms_norm_eps": config.norm_eps, **rope_keys(config),
         "attention_bias": config.qkv_bias, "mlp_bias": config.mlp_bias, "attention_dropout": 0.0}
     return values, {"norm": "rms", "parallel_block": False, "gated_mlp": True, "positions": "rotary",
                     "n_rotary": config.d_head, "out_bias": config.qkv_bias, "unembed_bias": False}
@@ -271,18 +158,4 @@ _WRITERS: dict[str, Callable[[ModelConfig], tuple[dict[str, Any], dict[str, Any]
 def _common_keys(config: ModelConfig) -> dict[str, Any]:
     return {"hidden_size": config.d_model, "intermediate_size": config.d_mlp, "num_hidden_layers": config.n_layers,
             "num_attention_heads": config.n_heads, "num_key_value_heads": config.n_kv_heads,
-            "max_position_embeddings": config.n_ctx, "hidden_act": _HF_ACTIVATIONS[config.activation]}
-
-
-def _rope_keys(config: ModelConfig) -> dict[str, Any]:
-    """Return the rotary settings twice: for `transformers` 5, and for what was written before it."""
-    share = config.n_rotary / config.d_head
-    if int(config.d_head * share) < config.n_rotary:  # readers truncate; rounding must not cost a pair
-        share = math.nextafter(share, 1.0)
-    common = {"rope_theta": config.rope_theta, "partial_rotary_factor": share}
-    scaling = None if config.rope_scaling is None else {
-        "rope_type": "llama3", "factor": config.rope_scaling.factor,
-        "low_freq_factor": config.rope_scaling.low_freq_factor,
-        "high_freq_factor": config.rope_scaling.high_freq_factor,
-        "original_max_position_embeddings": config.rope_scaling.original_ctx}
-    return {**common, "rope_scaling": scaling, "rope_parameters": {"rope_type": "default", **common, **(scaling or {})}}
+            "max_position_embeddings": trained_ctx(config), "hidden_act": _HF_ACTIVATIONS[config.activation]}

@@ -8,7 +8,9 @@ from typing import Any
 
 from petitlm.config import ModelConfig, RopeScaling
 from petitlm.errors import ConfigError, DamagedError
-from petitlm.families.configs import MAX_LAYERS, Keys
+from petitlm.families.configs import MAX_LAYERS
+from petitlm.families.keys import Keys
+from petitlm.families.rope import gguf_scaling
 from petitlm.rotary import frequencies
 
 
@@ -84,10 +86,10 @@ def _common(keys: _Metadata, shapes: Mapping[str, tuple[int, ...]]) -> dict[str,
 
 
 def _rotary(keys: _Metadata) -> dict[str, Any]:
-    keys.refuse("rope.scaling.type", "none", "it stretches the rotary wavelengths")
     return {"n_rotary": keys.integer("rope.dimension_count", keys.integer("embedding_length")
                                      // max(1, keys.integer("attention.head_count"))),
-            "rope_theta": keys.number("rope.freq_base", 10000.0)}
+            "rope_theta": keys.number("rope.freq_base", 10000.0),
+            "rope_scaling": gguf_scaling(keys, keys.integer("context_length"))}
 
 
 def _llama3_scaling(config: ModelConfig, factors: Sequence[float]) -> RopeScaling | None:
@@ -95,7 +97,7 @@ def _llama3_scaling(config: ModelConfig, factors: Sequence[float]) -> RopeScalin
 
     Every published Llama 3 uses the same two bounds and first context; only the factor differs.
     """
-    scaling = RopeScaling(max(factors, default=1.0), 1.0, 4.0, 8192)
+    scaling = RopeScaling("llama3", max(1.0, *factors), 8192)
     plain, stretched = frequencies(config), frequencies(config.with_(rope_scaling=scaling))
     wanted = [a / b for a, b in zip(plain, stretched, strict=True)]
     if len(factors) != len(wanted) or any(not math.isclose(a, b, rel_tol=1e-4)

@@ -36,7 +36,7 @@ def _gpt(n_layers: int, d_model: int, n_heads: int, n_ctx: int, d_head: int = 0)
 
 def _llama3(n_layers: int, d_model: int, n_heads: int, d_mlp: int, stretch: float, *,
             tied: bool = False) -> ModelConfig:
-    scaling = RopeScaling(stretch, 1.0, 4.0, 8192) if stretch > 1 else None
+    scaling = RopeScaling("llama3", stretch, 8192) if stretch > 1 else None
     return _llama(n_layers, d_model, n_heads, d_mlp, 131072 if scaling else 8192, n_kv_heads=8, n_vocab=128256,
                   theta=500000.0, scaling=scaling, tied=tied)
 

@@ -16,6 +16,8 @@ import numpy as np
 Bytes = np.ndarray  # uint8 (n, n_bytes): one block a row
 Values = np.ndarray  # float32 (n, columns)
 
+_NIBBLES, _PAIRS, _ONES = (np.uint64(int(byte * 8, 16)) for byte in ("0F", "03", "01"))  # masks of all bytes of a word
+
 
 @dataclass(frozen=True)
 class BlockFormat:
@@ -46,7 +48,10 @@ def _q8_0(blocks: Bytes) -> Values:
 
 
 def _q4_0(blocks: Bytes) -> Values:
-    return _half(blocks, 0) * (_nibbles(blocks[:, 2:]).astype(np.float32) - 8)
+    values = _nibbles(blocks[:, 2:]).astype(np.float32)
+    values -= 8
+    values *= _half(blocks, 0)
+    return values
 
 
 def _q4_1(blocks: Bytes) -> Values:
@@ -70,17 +75,23 @@ def _q4_k(blocks: Bytes) -> Values:
 
 def _q5_k(blocks: Bytes) -> Values:
     # Byte c of the high bits serves column c of all eight parts: part p takes its bit p.
-    high = (blocks[:, None, 16:48] >> np.arange(8, dtype=np.uint8)[:, None]) & 1  # (n, 8, 32)
-    return _k_scaled(blocks, _k_nibbles(blocks[:, 48:]) | high << 4)
+    high, numbers = _words(blocks[:, 16:48]), _k_nibbles(blocks[:, 48:])
+    for part, words in enumerate(np.moveaxis(_words(numbers).reshape(-1, 8, 4), 1, 0)):
+        words |= (high >> np.uint64(part) & _ONES) << np.uint64(4)
+    return _k_scaled(blocks, numbers)
 
 
 def _q6_k(blocks: Bytes) -> Values:
     n = len(blocks)
-    low = blocks[:, :128].reshape(n, 2, 1, 64) >> np.array([0, 4], np.uint8)[:, None]  # halves of 128 columns
-    high = blocks[:, 128:192].reshape(n, 2, 1, 32) >> np.array([0, 2, 4, 6], np.uint8)[:, None]
-    numbers = (low & 15).reshape(n, 2, 4, 32) | (high & 3) << 4
-    scales = blocks[:, 192:208].view(np.int8).astype(np.float32) * _half(blocks, 208)  # (n, 16)
-    return (scales[:, :, None] * (numbers.reshape(n, 16, 16).astype(np.float32) - 32)).reshape(n, 256)
+    low, high = _words(blocks[:, :128]).reshape(n, 2, 8), _words(blocks[:, 128:192]).reshape(n, 2, 4)
+    numbers = np.empty((n, 2, 4, 4), np.uint64)  # halves of 128 columns, parts of 32
+    for part in range(4):
+        nibbles = low[:, :, 4 * (part % 2) : 4 * (part % 2) + 4] >> np.uint64(4 * (part // 2)) & _NIBBLES
+        numbers[:, :, part] = nibbles | (high >> np.uint64(2 * part) & _PAIRS) << np.uint64(4)
+    values = numbers.view(np.uint8).reshape(n, 16, 16).astype(np.float32)
+    values -= 32
+    values *= (blocks[:, 192:208].view(np.int8).astype(np.float32) * _half(blocks, 208))[:, :, None]
+    return values.reshape(n, 256)
 
 
 def _half(blocks: Bytes, at: int) -> Values:
@@ -88,9 +99,15 @@ def _half(blocks: Bytes, at: int) -> Values:
     return np.ascontiguousarray(blocks[:, at : at + 2]).view("<f2").astype(np.float32)
 
 
+def _words(packed: Bytes) -> np.ndarray:
+    """Return bytes (n, 8 m) as (n, m) words: eight bytes are then shifted and masked at once."""
+    return np.ascontiguousarray(packed).view("<u8")
+
+
 def _nibbles(packed: Bytes) -> np.ndarray:
     """Return (n, 32) numbers of 4 bits: the low halves of 16 bytes, then the high ones."""
-    return np.concatenate([packed & 15, packed >> 4], axis=1)
+    words = _words(packed)
+    return np.concatenate([words & _NIBBLES, words >> np.uint64(4) & _NIBBLES], axis=1).view(np.uint8)
 
 
 def _bits(packed: Bytes) -> np.ndarray:
@@ -99,9 +116,12 @@ def _bits(packed: Bytes) -> np.ndarray:
 
 
 def _k_nibbles(packed: Bytes) -> np.ndarray:
-    """Return (n, 8, 32) numbers: each 32 bytes hold one part in their low halves and the next in their high ones."""
-    pairs = packed.reshape(len(packed), 4, 1, 32) >> np.array([0, 4], np.uint8)[:, None]
-    return (pairs & 15).reshape(len(packed), 8, 32)
+    """Return (n, 256) numbers: each 32 bytes hold one part in their low halves and the next in their high ones."""
+    words = _words(packed).reshape(-1, 4, 4)
+    numbers = np.empty((len(words), 4, 2, 4), np.uint64)
+    np.bitwise_and(words, _NIBBLES, out=numbers[:, :, 0])
+    np.bitwise_and(words >> np.uint64(4), _NIBBLES, out=numbers[:, :, 1])
+    return numbers.view(np.uint8).reshape(len(words), 256)
 
 
 def _k_scaled(blocks: Bytes, numbers: np.ndarray) -> Values:
@@ -111,7 +131,10 @@ def _k_scaled(blocks: Bytes, numbers: np.ndarray) -> Values:
     scales = np.concatenate([s[:, 0:4] & 63, (s[:, 8:12] & 15) | (s[:, 0:4] >> 6) << 4], axis=1)
     minima = np.concatenate([s[:, 4:8] & 63, s[:, 8:12] >> 4 | (s[:, 4:8] >> 6) << 4], axis=1)
     d, dmin = _half(blocks, 0) * scales, _half(blocks, 2) * minima
-    return (d[:, :, None] * numbers - dmin[:, :, None]).reshape(len(blocks), 256)
+    values = numbers.astype(np.float32).reshape(len(blocks), 8, 32)
+    values *= d[:, :, None]
+    values -= dmin[:, :, None]
+    return values.reshape(len(blocks), 256)
 
 
 FORMATS: dict[int, BlockFormat] = {

@@ -93,6 +93,14 @@ class GGUFFile:
             return whole.reshape(-1)[start:stop].copy()
         return self._decode(tensor, start * blocks_per_row, stop * blocks_per_row).reshape(stop - start, *rest)
 
+    def rows(self, name: str, start: int, stop: int) -> np.ndarray:
+        """Return output rows [start, stop) of a matrix as they are in the file, uint8 (rows, bytes): no copy."""
+        tensor = self._tensors[name]
+        assert len(tensor.shape) == 2, "a block of a vector belongs to many of its rows"
+        n_bytes = tensor.shape[1] // tensor.format.columns * tensor.format.n_bytes
+        stored = np.frombuffer(self._map, np.uint8, (stop - start) * n_bytes, tensor.begin + start * n_bytes)
+        return stored.reshape(stop - start, n_bytes)
+
     def release(self) -> None:
         """Let the pages read so far leave this process's memory; they are read again when needed."""
         if hasattr(mmap, "MADV_DONTNEED"):

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from petitlm import rotary
 from petitlm.config import ModelConfig
 from petitlm.errors import ShapeError
-from petitlm.rotary import frequencies
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 
 def rotary_tables(config: ModelConfig) -> tuple[Float[Tensor, "C P"], Float[Tensor, "C P"]]:
     """Return cosine and sine of every pair's angle at each of the C = n_ctx positions, in float32."""
-    turns = torch.tensor(frequencies(config), dtype=torch.float32, device="cpu")
-    angles = torch.arange(config.n_ctx, dtype=torch.float32, device="cpu")[:, None] * turns
-    return angles.cos(), angles.sin()
+    cos, sin = rotary.rotary_tables(config)
+    return torch.from_numpy(cos), torch.from_numpy(sin)
 
 
 def apply_rotary(

@@ -23,6 +23,11 @@ class Answer:
     n_reused: int = 0
     prefill_s: float = 0.25
     decode_s: float = 0.75
+    n_steps: int = 0
+    n_guessed: int = 0
+    n_right: int = 0
+    tokens_per_step: float | None = None
+    acceptance: float | None = None
     choices: list[Answer] = field(default_factory=list)
 
     def __post_init__(self) -> None:

@@ -64,6 +64,8 @@ def test_the_last_line_counts_tokens_and_time(parrot: Any) -> None:
     assert summary(result, None) == "1 token · 1.3 tokens/s · 0.750 s (prompt: 3 tokens, 0.250 s)"
     result.n_reused = 2
     assert summary(result, None).endswith("(prompt: 3 tokens, 2 known already, 0.250 s)")
+    result.n_guessed, result.n_right = 9, 7
+    assert " · 0.750 s · 7 of 9 guesses right (prompt: " in summary(result, None)
     result.finish = "length"
     assert "stopped at 1 tokens" in summary(result, None)
     assert "stopped" not in summary(result, 1), "who set the limit knows it"

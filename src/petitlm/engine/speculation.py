@@ -1,0 +1,209 @@
+"""Speculative decoding: several tokens from one pass over the weights, and exactly those of plain decoding.
+
+A drafter guesses how the text goes on; one pass computes the logits after every guess; each next token is chosen from
+its logits as always, with the same seeded draws, and while the choice is what was guessed the next row is already
+there. Logits have the same bits alone or in company, so the tokens, their log-probabilities and where the answer ends
+are those of plain decoding, whatever was guessed. (Leviathan et al. 2023 and Chen et al. 2023 keep the distribution
+with a random test instead; equal bits make that test unnecessary.) What a wrong guess left in the cache lies beyond
+the positions that count, and is overwritten.
+
+How many tokens to guess is decided before every pass from what was measured: how often guesses of this kind were
+right, and what a longer pass costs. A balance keeps the promise never to be much slower: plain passes earn 1 % of
+their time, right guesses what they saved, and a guess is made only if the balance bears its being all wrong.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from petitlm.engine.sampling import Sampler
+
+LENGTHS = (1, 2, 3, 5, 7, 11, 15, 23, 31)
+"""Numbers of tokens to guess; with the token before them they fill the kernels' tiles of 2, 4 and 8 tokens."""
+MAX_BATCH = 128
+"""Tokens of all sequences in one pass."""
+ALLOWANCE, START, MOST = 0.01, 0.5, 4.0
+"""The balance, in plain passes: earned by each plain pass, given at the start of an answer, and kept at most."""
+REFRESH = 64
+"""Passes after which one without guesses is made, to measure again what it takes."""
+
+
+class Drafter(Protocol):
+    """Guesses how one sequence goes on. `ids` is everything so far, and only ever grows."""
+
+    @property
+    def odds(self) -> Sequence[float]:
+        """How likely a guessed token of each kind is right, until it is measured."""
+        ...
+
+    def look(self, ids: list[int], /) -> int | None:
+        """Return the kind of guess that could be made now; None for none. What is done but once is done here."""
+        ...
+
+    def guess(self, ids: list[int], n: int, /) -> Sequence[int]:
+        """Return up to `n` tokens that may come next; called only right after `look`."""
+        ...
+
+    def close(self) -> None:
+        """Give back what was borrowed: the answer is finished."""
+        ...
+
+
+MakeDrafter = Callable[[Sampler], Drafter]
+"""Returns a new drafter for the sequence that a sampler chooses for."""
+
+
+@dataclass
+class Counts:
+    """What speculation did for one request."""
+
+    n_steps: int = 0
+    """Passes after the prompt's."""
+    n_guessed: int = 0
+    """Tokens that were guessed and verified."""
+    n_right: int = 0
+    """Those of them that the model chose."""
+
+
+class Costs:
+    """What a pass with more tokens costs, in plain passes; measured as answers are made, for one model."""
+
+    def __init__(self) -> None:
+        self.plain_s = 0.0
+        """Seconds of a pass without guesses; 0 until measured."""
+        self.prompt_token_s = 0.0
+        """Seconds of one of many tokens in a prompt: the first guess at what a token more costs."""
+        self.guess = 0.0
+        """Cost of guessing one token."""
+        self._of: dict[int, float] = {}
+
+    def of(self, extra: int) -> float:
+        """Return the cost of a pass with `extra` tokens more than a plain one: measured, or from its neighbours."""
+        if extra in self._of:
+            return self._of[extra]
+        below = max((n for n in self._of if n < extra), default=0)
+        above = min((n for n in self._of if n > extra), default=0)
+        low, high = self._of.get(below, 1.0), self._of.get(above, 1.0)
+        if above:
+            return low + (high - low) * (extra - below) / (above - below)
+        if below:
+            return 1 + max(low - 1, 0.01) * extra / below
+        return 1 + extra * (self.prompt_token_s / self.plain_s if self.prompt_token_s else 0.25)
+
+    def record_plain(self, seconds: float) -> None:
+        self.plain_s = _mixed(self.plain_s, seconds)
+
+    def record(self, extra: int, guess_s: float, verify_s: float) -> None:
+        """Take the seconds of one pass with `extra` guessed tokens."""
+        self.guess = _mixed(self.guess, guess_s / extra / self.plain_s)
+        self._of[extra] = _mixed(self._of.get(extra, 0.0), verify_s / self.plain_s)
+
+
+def _mixed(old: float, new: float) -> float:
+    """Return a running mean; one value that something else disturbed moves it little."""
+    return old + 0.25 * (min(max(new, old / 2), old * 2) - old) if old else new
+
+
+class Odds:
+    """How likely a guessed token of each kind is right, from how often it was lately."""
+
+    def __init__(self, priors: Sequence[float]) -> None:
+        self._right, self._tried = [2 * p for p in priors], [2.0] * len(priors)
+
+    def expected(self, kind: int, n: int) -> float:
+        """Return how many of `n` guessed tokens are right before the first wrong one."""
+        p = min(self._right[kind] / self._tried[kind], 0.99)
+        return p * (1 - p**n) / (1 - p)
+
+    def learn(self, kind: int, n_right: int, n: int) -> None:
+        """Take that of `n` guessed tokens the first `n_right` were right; what came after them is not known."""
+        self._right[kind] = 0.9 * self._right[kind] + n_right
+        self._tried[kind] = 0.9 * self._tried[kind] + min(n_right + 1, n)
+
+
+class Speculator:
+    """Decides how much to guess for the sequences of one request, and counts."""
+
+    def __init__(self, drafters: Sequence[Drafter], costs: dict[int, Costs], n_vocab: int) -> None:
+        """`costs` are a model's, by the number of sequences; they are kept from one request to the next."""
+        self.counts = Counts()
+        self._drafters, self._all_costs, self._n_vocab = drafters, costs, n_vocab
+        self._odds = Odds(drafters[0].odds)
+        self._balance, self._since_plain = START, REFRESH  # the first pass is a plain one
+        self._kinds: dict[int, int] = {}
+        self._guesses: list[list[int]] = []
+        self._guess_s = 0.0
+
+    def guesses(self, sequences: Sequence[tuple[int, list[int], int]]) -> list[list[int]]:
+        """Return what to verify for each sequence, given as (its drafter's index, all its ids, room for guesses)."""
+        self._costs = self._all_costs.setdefault(len(sequences), Costs())
+        self._guesses, self._kinds, self._guess_s = [[] for _ in sequences], {}, 0.0
+        for place, (index, ids, room) in enumerate(sequences):
+            kind = self._drafters[index].look(ids) if room > 0 else None
+            if kind is not None:
+                self._kinds[place] = kind
+        if self._kinds and (length := self._length(len(sequences))):
+            start = time.perf_counter()
+            for place in self._kinds:
+                index, ids, room = sequences[place]
+                n = min(length, room)
+                self._guesses[place] = self._checked(self._drafters[index].guess(ids, n), n)
+            self._guess_s = time.perf_counter() - start
+        return self._guesses
+
+    def ran(self, seconds: float) -> None:
+        """Take the seconds of the pass that verified the last guesses."""
+        extra = sum(map(len, self._guesses))
+        self.counts.n_steps += 1
+        self.counts.n_guessed += extra
+        if not extra:
+            self._costs.record_plain(seconds)
+            self._since_plain = 0
+            self._balance = min(MOST, self._balance + ALLOWANCE)
+            return
+        self._costs.record(extra, self._guess_s, seconds)
+        self._since_plain += 1
+        self._balance -= (seconds + self._guess_s) / self._costs.plain_s - 1
+
+    def learn(self, place: int, n_right: int) -> None:
+        """Take how many guesses of the sequence at `place` in the last pass were right."""
+        if self._guesses[place]:
+            self._odds.learn(self._kinds[place], n_right, len(self._guesses[place]))
+            self.counts.n_right += n_right
+            self._balance = min(MOST, self._balance + n_right / len(self._guesses))
+
+    def prompt_ran(self, n: int, seconds: float) -> None:
+        """Take the seconds of a prompt of `n` tokens: what a token costs where many share one pass."""
+        if n >= 32:
+            self._all_costs.setdefault(1, Costs()).prompt_token_s = seconds / n
+
+    def close(self) -> None:
+        """Let the drafters give back what they borrowed."""
+        for drafter in self._drafters:
+            drafter.close()
+
+    def _length(self, n: int) -> int:
+        """Return how many tokens to guess: the number that promises most tokens a second, within the balance."""
+        if not self._costs.plain_s or self._since_plain >= REFRESH:
+            return 0
+        best, best_rate, probe, probe_rate = 0, 1.02, 0, 0.0
+        for length in LENGTHS:
+            extra = length * len(self._kinds)
+            cost = self._costs.of(extra) + self._costs.guess * extra
+            if cost - 1 > self._balance or n + extra > MAX_BATCH:
+                break
+            rate = (1 + sum(self._odds.expected(kind, length) for kind in self._kinds.values()) / n) / cost
+            if rate > best_rate:
+                best, best_rate = length, rate
+            if rate > probe_rate:
+                probe, probe_rate = length, rate
+        # Nothing promises a gain: look again, now and then, with what the balance can lose.
+        return best or (probe if self._balance >= START else 0)
+
+    def _checked(self, ids: Sequence[int], n: int) -> list[int]:
+        """Return at most `n` guesses, up to the first that is no row of the model: drafters are not trusted."""
+        guess = [int(id) for id in ids[:n]]
+        return guess[: next((i for i, id in enumerate(guess) if not 0 <= id < self._n_vocab), n)]
