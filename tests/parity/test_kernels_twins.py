@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from petitlm.engine.cache import Cache, LayerCache
+from petitlm.engine.cache import Cache, CacheKind, LayerCache
 from petitlm.engine.formats import FORMATS, Packed, packed_bytes
 from petitlm.engine.kernels import ACTIVATIONS, Kernels, NativeKernels, available_isas, make_kernels
 from petitlm.engine.reference import ReferenceKernels, dequantize, quantize_activations, unpack
@@ -142,10 +142,10 @@ def test_rotate(kernels: Kernels) -> None:
     np.testing.assert_array_equal(y[..., 4:], x[..., 4:])
 
 
-def filled(d_head: int, kv_heads: int, half: bool) -> tuple[LayerCache, np.ndarray, np.ndarray]:
+def filled(d_head: int, kv_heads: int, kind: CacheKind) -> tuple[LayerCache, np.ndarray, np.ndarray]:
     """Two slots of 37 and 18 tokens, written by the twin; and the tokens' positions and slots."""
     config = PHI2_TWO_LAYERS.with_(n_layers=1, n_heads=kv_heads, n_kv_heads=kv_heads, d_head=d_head, n_rotary=2)
-    cache = Cache(config, 2, 48, half).layers[0]
+    cache = Cache(config, 2, 48, kind).layers[0]
     positions = np.concatenate([np.arange(37), np.arange(18)]).astype(np.int32)
     slots = np.repeat(np.array([0, 1], np.int32), [37, 18])
     k, v = (rng().normal(size=(55, kv_heads, d_head)).astype(np.float32) for _ in range(2))
@@ -153,10 +153,10 @@ def filled(d_head: int, kv_heads: int, half: bool) -> tuple[LayerCache, np.ndarr
     return cache, positions, slots
 
 
-@pytest.mark.parametrize("half", [False, True], ids=["f32", "f16"])
+@pytest.mark.parametrize("kind", ["f32", "f16", "int8"])
 @pytest.mark.parametrize(("d_head", "heads", "kv_heads"), [(2, 1, 1), (10, 3, 3), (16, 4, 2), (20, 6, 1), (80, 2, 2)])
-def test_attention(kernels: Kernels, half: bool, d_head: int, heads: int, kv_heads: int) -> None:
-    cache, positions, slots = filled(d_head, kv_heads, half)
+def test_attention(kernels: Kernels, kind: CacheKind, d_head: int, heads: int, kv_heads: int) -> None:
+    cache, positions, slots = filled(d_head, kv_heads, kind)
     q, scale = rng().normal(size=(55, heads, d_head)).astype(np.float32), d_head**-0.5
     z = same_on_all(kernels, lambda k: k.attend(cache, positions, slots, q, scale))
     np.testing.assert_allclose(z, TWIN.attend(cache, positions, slots, q, scale), **CLOSE)
@@ -167,15 +167,15 @@ def test_attention(kernels: Kernels, half: bool, d_head: int, heads: int, kv_hea
     np.testing.assert_array_equal(kernels.mix(cache, positions, slots, pattern), z)  # in parts = fused, to the bit
 
 
-@pytest.mark.parametrize("half", [False, True], ids=["f32", "f16"])
-def test_storing_keys_and_values(kernels: Kernels, half: bool) -> None:
-    cache, positions, slots = filled(10, 3, half)
+@pytest.mark.parametrize("kind", ["f32", "f16", "int8"])
+def test_storing_keys_and_values(kernels: Kernels, kind: CacheKind) -> None:
+    cache, positions, slots = filled(10, 3, kind)
     k, v = (rng().normal(0, 1e5, size=(55, 3, 10)).astype(np.float32) for _ in range(2))  # some beyond fp16
-    copy = LayerCache(cache.keys.copy(), cache.values.copy())
+    copy = LayerCache(*(part.copy() for part in cache.parts(slice(None), 0, 48)))
     kernels.store(cache, positions, slots, k, v)
     TWIN.store(copy, positions, slots, k, v)
-    np.testing.assert_array_equal(cache.keys, copy.keys)
-    np.testing.assert_array_equal(cache.values, copy.values)
+    for ours, twin in zip(cache.parts(slice(None), 0, 48), copy.parts(slice(None), 0, 48), strict=True):
+        np.testing.assert_array_equal(ours, twin)
 
 
 def test_half_precision_conversion_on_every_value() -> None:

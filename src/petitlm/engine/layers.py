@@ -133,10 +133,10 @@ class EngineLayers:
 
     def pos_embed(self, batch: Batch) -> Floats:
         assert self.learned is not None
-        return self.learned[batch.positions]
+        return self.kernels.lookup(self.learned, batch.positions)
 
     def select(self, x: Floats, batch: Batch) -> Floats:
-        return x if batch.wanted is None else x[batch.wanted]
+        return x if batch.wanted is None else self.kernels.select(x, batch.wanted)
 
     def unembed(self, x: Floats) -> Floats:
         return self.kernels.matmul(self.head, x, self.head_bias)

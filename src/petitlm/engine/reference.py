@@ -107,6 +107,12 @@ class ReferenceKernels:
     def embed(self, w: Packed, ids: Ints) -> Floats:
         return dequantize(w)[ids]
 
+    def lookup(self, table: Floats, ids: Ints) -> Floats:
+        return table[ids]
+
+    def select(self, x: Floats, wanted: Ints) -> Floats:
+        return x[wanted]
+
     def layer_norm(self, x: Floats, weight: Floats, bias: Floats, eps: float) -> Floats:
         x64 = x.astype(np.float64)
         centred = x64 - x64.mean(-1, keepdims=True)
@@ -133,6 +139,9 @@ class ReferenceKernels:
         return np.concatenate([a * c - b * s, b * c + a * s, x[..., 2 * p :]], axis=-1, dtype=np.float32)
 
     def store(self, cache: LayerCache, positions: Ints, slots: Ints, k: Floats, v: Floats) -> None:
+        if cache.key_scales is not None and cache.value_scales is not None:
+            k, cache.key_scales[slots, :, positions] = _to_int8(k)
+            v, cache.value_scales[slots, :, positions] = _to_int8(v)
         cache.keys[slots, :, positions // PANEL, :, positions % PANEL] = _to_cache(k, cache.keys.dtype)
         cache.values[slots, :, positions, : cache.d_head] = _to_cache(v, cache.values.dtype)
 
@@ -145,6 +154,8 @@ class ReferenceKernels:
         out = np.full((heads, n, int(positions.max()) + 1), -np.inf, np.float32)
         for i, (position, slot) in enumerate(zip(positions, slots, strict=True)):
             keys = _from_cache(cache.keys)[slot].transpose(0, 1, 3, 2).reshape(cache.keys.shape[1], -1, cache.d_head)
+            if cache.key_scales is not None:
+                keys = keys * cache.key_scales[slot, :, :, None]
             keys = np.repeat(keys[:, : position + 1], heads // keys.shape[0], axis=0)
             out[:, i, : position + 1] = np.einsum("hk,hsk->hs", q[i].astype(np.float64), keys) * scale
         return out
@@ -162,6 +173,8 @@ class ReferenceKernels:
         z = np.empty((n, heads, cache.d_head), np.float32)
         for i, (position, slot) in enumerate(zip(positions, slots, strict=True)):
             values = _from_cache(cache.values)[slot, :, : position + 1, : cache.d_head]
+            if cache.value_scales is not None:
+                values = values * cache.value_scales[slot, :, : position + 1, None]
             values = np.repeat(values, heads // values.shape[0], axis=0)
             z[i] = np.einsum("hs,hsk->hk", pattern[:, i, : position + 1].astype(np.float64), values)
         return z
@@ -175,11 +188,16 @@ class ReferenceKernels:
         return data, float(np.linalg.norm(w - stored)) / norm if norm else 0.0
 
 
+def _to_int8(x: Floats) -> tuple[Floats, Floats]:
+    """Return whole numbers -127..127 and the scale of each row, rounded as the kernels round them."""
+    top = np.abs(x).max(-1, keepdims=True)
+    inverse = np.divide(np.float32(127), top, out=np.zeros_like(top), where=top > 0)
+    return np.rint(x * inverse), top[..., 0] * np.float32(1 / 127)
+
+
 def _to_cache(x: Floats, dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
-    if dtype == np.float32:
-        return x
-    return np.clip(x, -65504, 65504).astype(np.float16).view(np.uint16)
+    return np.clip(x, -65504, 65504).astype(np.float16).view(np.uint16) if dtype == np.uint16 else x.astype(dtype)
 
 
 def _from_cache(x: NDArray[np.generic]) -> NDArray[np.float64]:
-    return x.astype(np.float64) if x.dtype == np.float32 else x.view(np.float16).astype(np.float64)
+    return (x.view(np.float16) if x.dtype == np.uint16 else x).astype(np.float64)
