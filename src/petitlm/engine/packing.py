@@ -30,7 +30,7 @@ from petitlm.safetensors_file import SafetensorsFile, TensorSpec, write_safetens
 from petitlm.tokenizer import Tokenizer, check_rows
 
 PACKED = "packed.safetensors"
-VERSION = "1"
+VERSION = "2"
 _FILES = {PACKED, "config.json", "tokenizer.json", "tokenizer_config.json", "README.md"}
 _ALIGN = 64  # every tensor starts on a cache line
 Progress = Callable[[int, int, str], None]
