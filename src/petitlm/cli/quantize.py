@@ -25,8 +25,8 @@ if TYPE_CHECKING:
               callback=lambda _context, _option, value: int(value),
               help="Bits of a weight: 4 and 8 in blocks with a scale, 16 and 32 as they are.")
 @click.option("--rounding", type=click.Choice(["nearest", "importance", "gptq"]),
-              help="How 4-bit weights are rounded: each for itself; by the size of what it is multiplied with; or making "
-                   "good for the errors of others (gptq, the default for 4 bits).")
+              help="How 4-bit weights are rounded: each for itself; scales chosen by what is multiplied with them; or "
+                   "each making good for the errors of others (gptq, the default for 4 bits).")
 @click.option("--calibration", type=click.Path(path_type=Path), metavar="FILE",
               help="Text that the model is run on to round by: some thousand words of what it will read "
                    "(questions and answers that petit makes).")
