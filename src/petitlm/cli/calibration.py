@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from petitlm.checkpoint import Checkpoint
     from petitlm.data import Mixture
 
-N_RECORDS = 400
-"""Records, about 15,000 tokens: with twice as many, rounding is no better (docs/log.md)."""
+N_RECORDS, N_TOKENS = 400, 16384
+"""Records, and the tokens after which no more are taken: half as many do as well (docs/log.md)."""
 WINDOW, N_WINDOWS = 256, 64
 """Tokens of a stretch of a text file, and how many stretches, spread over it, are taken."""
 
@@ -40,4 +40,10 @@ def calibration_sequences(checkpoint: Checkpoint, file: Path | None, mixture: Mi
     mixture = mixture or Mixture(N_RECORDS, 0, seed=1)
     records = make_records(replace(mixture, n_train=N_RECORDS, n_heldout=0)).split(TRAIN)
     end = [] if tokenizer.eos_id is None else [tokenizer.eos_id]
-    return [tokenizer.encode(text_of(record)) + end for record in records]
+    sequences, n_tokens = [], 0
+    for record in records:
+        if n_tokens >= N_TOKENS:
+            break
+        sequences.append(tokenizer.encode(text_of(record)) + end)
+        n_tokens += len(sequences[-1])
+    return sequences
