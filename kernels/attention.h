@@ -274,7 +274,7 @@ inline void to_cache(uint16_t* p, F x, F) {
   // A key beyond fp16 would become infinite and poison every later score: keep the largest instead.
   store_half(p, min(max(x, set(-65504.0f)), set(65504.0f)));
 }
-inline void to_cache(int8_t* p, F x, F inverse) { store_bytes(p, mul(x, inverse)); }
+inline void to_cache(int8_t* p, F x, F inverse) { store_bytes(p, max(mul(x, inverse), set(-127.0f))); }
 
 inline float largest(const float* x, int64_t d) {
   F most = zero();
@@ -309,9 +309,9 @@ template <class T, bool KEY> inline void store_row(const float* from, int64_t d,
 template <class T>
 void store_as(Pool& pool, const Cache& c, const Tokens& t, const float* k, const float* v) {
   const int64_t d = c.d_head, width = round_up(d, 16);
-  pool.run(t.n, 8, [&](int64_t begin, int64_t end, int) {
-    for (int64_t i = begin; i < end; i++)
-      for (int64_t g = 0; g < c.kv_heads; g++) {
+  pool.run(t.n, 16, [&](int64_t begin, int64_t end, int) {
+    for (int64_t g = 0; g < c.kv_heads; g++)  // head by head: neighbouring positions share the lines of a panel
+      for (int64_t i = begin; i < end; i++) {
         const int64_t s = t.positions[i], at = (t.slots[i] * c.kv_heads + g) * c.length,
                       from = (i * c.kv_heads + g) * d;
         T* key = reinterpret_cast<T*>(c.keys) + at * d + s / 16 * 16 * d + s % 16;
