@@ -39,8 +39,8 @@ inline void quantize_row(const float* from, int64_t columns, const Quantized& q,
     int32_t all = 0;
     for (int64_t i = 0; i < width; i += PIECE, start += w) {
       int32_t s = 0;
-      for (int64_t j = i; j < i + PIECE; j += 16)
-        s += store_bytes(bytes + j, mul(load_some(from + c + j, columns - c - j), inverse));
+      for (int64_t j = i; j < i + PIECE; j += 16)  // what is no number becomes -127, everywhere alike
+        s += store_bytes(bytes + j, max(mul(load_some(from + c + j, columns - c - j), inverse), set(-127.0f)));
       *start = -8 * s;
       all += s;
     }

@@ -102,7 +102,9 @@ NB_MODULE(_kernels, m) {
   m.attr("F16") = static_cast<int>(F16), m.attr("F32") = static_cast<int>(F32);
   m.attr("Q4_0") = static_cast<int>(Q4_0);
   m.def("packed_bytes", [](int format, int64_t rows, int64_t columns) { return packed_bytes(format, rows, columns); });
-  m.def("can_run", [](const std::string& isa) { return choose(isa.c_str()) != nullptr; });
+  m.def("features", &features);
+  m.def("best", [](uint32_t features) { return std::string(choose("auto", features)->name); });
+  m.def("can_run", [](const std::string& isa) { return choose(isa.c_str(), features()) != nullptr; });
 
   nb::class_<CacheLayer>(m, "CacheLayer")
       .def(nb::init<AnyArray, AnyArray, nb::object, nb::object>(), nb::arg("keys"), nb::arg("values"),

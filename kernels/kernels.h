@@ -49,11 +49,27 @@ struct Kernels {
 };
 
 extern const Kernels kernels_plain;
-extern const Kernels kernels_avx2;
-extern const Kernels kernels_avxvnni;
-extern const Kernels kernels_avx512;
+extern const Kernels kernels_avx2, kernels_avxvnni, kernels_avx512;  // on x86
+extern const Kernels kernels_neon, kernels_neondot;                  // on ARM
 
-// The best table this processor can run, or the named one; nullptr if it cannot be had here.
-const Kernels* choose(const char* name);
+// What a processor may have beyond the least of its kind.
+enum Feature : uint32_t {
+  AVX2 = 1,
+  FMA = 2,
+  F16C = 4,
+  AVXVNNI = 8,
+  AVX512F = 16,
+  AVX512BW = 32,
+  AVX512DQ = 64,
+  AVX512VL = 128,
+  AVX512VNNI = 256,
+  DOTPROD = 512,
+};
+
+// Those that this processor has and its system supports.
+uint32_t features();
+
+// The best table that needs no more than `features`, or the named one; nullptr if it does or was not built.
+const Kernels* choose(const char* name, uint32_t features);
 
 }  // namespace petit

@@ -55,7 +55,12 @@ inline float sum(F x) {
   const __m128 d = _mm_add_ps(q, _mm_movehl_ps(q, q));
   return _mm_cvtss_f32(_mm_add_ss(d, _mm_shuffle_ps(d, d, 1)));
 }
-inline float maximum(F x) { return _mm512_reduce_max_ps(x); }
+inline float maximum(F x) {
+  const __m256 s = _mm256_max_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1));
+  const __m128 q = _mm_max_ps(_mm256_castps256_ps128(s), _mm256_extractf128_ps(s, 1));
+  const __m128 d = _mm_max_ps(q, _mm_movehl_ps(q, q));
+  return _mm_cvtss_f32(_mm_max_ss(d, _mm_shuffle_ps(d, d, 1)));
+}
 
 inline int32_t store_bytes(int8_t* p, F x) {  // rounded; returns their sum
   const __m512i i = _mm512_cvtps_epi32(x);

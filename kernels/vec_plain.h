@@ -50,7 +50,7 @@ inline void store_n(float* p, F a, int64_t n) {
 inline float half_to_float(uint16_t h) {
   const uint32_t sign = (h & 0x8000u) << 16, mant = h & 0x3ffu;
   uint32_t exp = (h >> 10) & 31u, bits;
-  if (exp == 31) bits = sign | 0x7f800000u | (mant << 13);
+  if (exp == 31) bits = sign | 0x7f800000u | (mant << 13) | (mant ? 0x400000u : 0);  // no signalling ones
   else if (exp) bits = sign | ((exp + 112) << 23) | (mant << 13);
   else {
     const float f = std::ldexp(static_cast<float>(mant), -24);
@@ -64,7 +64,7 @@ inline uint16_t float_to_half(float f) {  // round to nearest, ties to even
   uint32_t bits;
   std::memcpy(&bits, &f, 4);
   const uint32_t sign = (bits >> 16) & 0x8000u, abs = bits & 0x7fffffffu;
-  if (abs > 0x7f800000u) return static_cast<uint16_t>(sign | 0x7e00u);
+  if (abs > 0x7f800000u) return static_cast<uint16_t>(sign | 0x7e00u | (abs >> 13 & 0x3ffu));
   if (abs >= 0x477ff000u) return static_cast<uint16_t>(sign | 0x7c00u);
   if (abs < 0x38800000u) {
     float a;

@@ -180,7 +180,8 @@ def test_storing_keys_and_values(kernels: Kernels, kind: CacheKind) -> None:
 
 def test_half_precision_conversion_on_every_value() -> None:
     """All 65,536 halves, through the plain kernels' own conversion, against NumPy's."""
-    every = np.arange(65536, dtype=np.uint32).astype(np.uint16).view(np.float16).astype(np.float32)
+    with np.errstate(invalid="ignore"):  # some are signalling NaNs
+        every = np.arange(65536, dtype=np.uint32).astype(np.uint16).view(np.float16).astype(np.float32)
     finite = every[np.isfinite(every)]
     w = np.resize(finite, (16, len(finite) // 16)).astype(np.float32)
     for isa in available_isas():
@@ -195,3 +196,38 @@ def test_quantized_activations_are_within_half_a_step() -> None:
     assert np.abs(q).max() == 127
     back = (q.reshape(4, 4, 32) * scales[..., None]).reshape(4, 128)[:, :70]
     assert (np.abs(back - x) <= np.repeat(scales, 32, axis=1)[:, :70] * 0.5001).all()
+
+
+NO_NUMBERS = np.array([np.nan, -np.nan, np.inf, -np.inf, 3e38, -3e38, 1e-45, -0.0, 65520, 1e-8], np.float32)
+
+
+def same_but_for_nans(kernels: Kernels, run) -> None:
+    """Insist on equal bits; which NaN comes out of an operation without a result is the processor's choice."""
+    ours, plain = run(kernels), run(NativeKernels(1, "plain"))
+    np.testing.assert_array_equal(np.isnan(ours), np.isnan(plain))
+    np.testing.assert_array_equal(np.nan_to_num(ours).view(np.uint32), np.nan_to_num(plain).view(np.uint32))
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_values_that_are_no_numbers_go_the_same_way_everywhere(kernels: Kernels, format: str) -> None:
+    w = rng().normal(size=(20, 300)).astype(np.float32)
+    matrix = Packed(format, 20, 300, NativeKernels(1, "plain").pack(w, format)[0])
+    x = rng().normal(size=(len(NO_NUMBERS), 300)).astype(np.float32)
+    for i, value in enumerate(NO_NUMBERS):
+        x[i, 7 * i + 3] = value
+    same_but_for_nans(kernels, lambda k: k.matmul(matrix, x, None))
+    same_but_for_nans(kernels, lambda k: k.matmul(matrix, x[:1], None))
+
+
+@pytest.mark.parametrize("kind", ACTIVATIONS)
+def test_activations_of_what_is_no_number(kernels: Kernels, kind: str) -> None:
+    same_but_for_nans(kernels, lambda k: k.activate(kind, np.resize(NO_NUMBERS, (1, 37))))
+
+
+def test_every_half_that_is_no_number_converts_alike(kernels: Kernels) -> None:
+    """By the kernels that read and write halves: embedding rows of fp16 weights, and packing into fp16."""
+    halves = np.arange(0x7C01, 0x8000, dtype=np.uint16)
+    halves = np.resize(np.concatenate([halves, halves | 0x8000]), (16, 160))
+    matrix = Packed("f16", 16, 160, np.ascontiguousarray(halves.T).reshape(-1).view(np.uint8))
+    floats = same_on_all(kernels, lambda k: k.embed(matrix, np.arange(16, dtype=np.int32)))
+    same_on_all(kernels, lambda k: k.pack(floats, "f16")[0])

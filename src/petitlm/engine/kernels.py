@@ -29,7 +29,7 @@ except ImportError:  # built without a C++ compiler
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
 
-ISAS = ("avx512", "avxvnni", "avx2", "plain")
+ISAS = ("avx512", "avxvnni", "avx2", "neondot", "neon", "plain")
 """Instruction sets with kernels of their own, fastest first; all give the same bits."""
 ACTIVATIONS: dict[Activation, int] = {"gelu_tanh": 0, "gelu": 1, "silu": 2, "relu": 3}
 
