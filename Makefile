@@ -18,6 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # A stamp is touched when its installation is complete: a broken one is done again.
 CORE := $(VENV)/.core-installed
 DEV := $(VENV)/.dev-installed
+PEERS := $(VENV)/.peers-installed
 KERNELS := $(wildcard kernels/*)
 BENCH_DIR := build/bench
 
@@ -47,6 +48,13 @@ $(DEV): $(CORE)
 	$(PY) -m pip install --quiet --requirement $(VENV)/dev-requirements.txt
 	@touch $@
 
+# llama.cpp with its Python bindings, a judge of the GGUF files that petit writes: compiled, some minutes once.
+$(PEERS): $(DEV)
+	@$(PY) -c 'import tomllib; extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; \
+	  print(*extras["peers"], sep="\n")' > $(VENV)/peers-requirements.txt
+	CMAKE_ARGS="-DLLAVA_BUILD=OFF $(CMAKE_ARGS)" $(PY) -m pip install --quiet --requirement $(VENV)/peers-requirements.txt
+	@touch $@
+
 setup: $(DEV)
 
 run: $(CORE)
@@ -55,7 +63,7 @@ run: $(CORE)
 test: $(DEV)
 	$(PY) -m pytest -m "not slow"
 
-test-all: $(DEV)
+test-all: $(PEERS)
 	$(PY) -m pytest
 
 check: $(DEV)

@@ -23,7 +23,7 @@ import math
 from typing import TYPE_CHECKING
 
 from petitlm.config import ModelConfig, RopeScaling
-from petitlm.errors import UsageError
+from petitlm.errors import DoesNotFitError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -102,17 +102,76 @@ def yarn_growth(factor: float, weight: float = 1.0) -> float:
     return 1.0 if factor <= 1 else 0.1 * weight * math.log(factor) + 1
 
 
-def rotary_tables(config: ModelConfig) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return cosine and sine of every position's angles, (n_ctx, P), times the attention factor.
+class RotaryTables:
+    """Cosine and sine of every position's angles, (n_ctx, P) each, times the attention factor.
 
+    Rows are computed when a session first needs them: until then they are addresses without memory behind them, so
+    that a model with a long context costs nothing that is not used. The arrays stay where they are.
     Angles are float32, as in training: at position 8,000 that leaves an error of up to 0.0005 radians in them.
+    Raises: DoesNotFitError if the system does not even give the addresses.
     """
-    import numpy as np  # here, so that describing a shape needs no numeric library
 
-    positions = np.arange(config.n_ctx, dtype=np.float32)
-    angles = positions[:, None] * np.array(frequencies(config), np.float32)
-    growth = np.float32(attention_factor(config.rope_scaling))
-    return growth * np.cos(angles), growth * np.sin(angles)
+    def __init__(self, config: ModelConfig) -> None:
+        import numpy as np  # here, so that describing a shape needs no numeric library
+
+        shape, self._n_done = (config.n_ctx, config.n_rotary // 2), 0
+        try:
+            self.cos, self.sin = np.empty(shape, np.float32), np.empty(shape, np.float32)
+        except (MemoryError, ValueError):
+            raise DoesNotFitError(f"a context of {config.n_ctx} tokens is more than this machine has memory for; "
+                                  "take a model with a shorter one") from None
+        with np.errstate(over="ignore"):  # a base far below 1 has no finite angles: then neither has the model
+            self._frequencies = np.array(frequencies(config), np.float32)
+        self._growth = np.float32(attention_factor(config.rope_scaling))
+
+    def reach(self, length: int) -> None:
+        """Make positions 0 to `length` - 1 ready."""
+        import numpy as np
+
+        step = max(1, 65536 // self.cos.shape[1])  # rows at a time: the float64 steps between stay small
+        for begin in range(self._n_done, min(length, len(self.cos)), step):
+            end = min(begin + step, length, len(self.cos))
+            angles = np.arange(begin, end, dtype=np.float32)[:, None] * self._frequencies
+            cos, sin = cos_sin(angles)
+            self.cos[begin:end], self.sin[begin:end] = self._growth * cos, self._growth * sin
+            self._n_done = end
+
+
+def rotary_tables(config: ModelConfig) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return all of `RotaryTables`: cosine and sine, (n_ctx, P)."""
+    tables = RotaryTables(config)
+    tables.reach(config.n_ctx)
+    return tables.cos, tables.sin
+
+
+# pi / 2 in parts of 33, 33 and 53 bits: up to 2^20 times the first two are exact (Cody and Waite 1980).
+_HALF_PI = (1.57079632673412561417, 6.07710050630396597660e-11, 2.02226624879595063154e-21)
+
+
+def cos_sin(angles: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the cosine and sine of angles, the same bits on every machine.
+
+    Libraries differ in the last bit from one processor to the next. Here each step is one float64 addition or
+    product, which all processors round alike: the angle is reduced to -pi/4..pi/4, where 9 terms of the Taylor series
+    leave an error below 1e-17, and the result is rounded to float32 once.
+    """
+    import numpy as np
+
+    with np.errstate(over="ignore", invalid="ignore"):  # angles that are infinite give no numbers
+        x = angles.astype(np.float64)
+        turns = np.rint(x * (2 / math.pi))
+        for part in _HALF_PI:
+            x = x - turns * part
+        z, quadrant = x * x, turns - 4 * np.floor(turns / 4)
+        cos, sin = np.zeros_like(z), np.zeros_like(z)
+        for n in range(18, 0, -2):
+            cos = cos * z + (-1) ** (n // 2) / math.factorial(n)
+            sin = sin * z + (-1) ** (n // 2) / math.factorial(n + 1)
+        cos, sin = 1 + z * cos, x + x * (z * sin)
+        swapped = (quadrant == 1) | (quadrant == 3)
+        cos, sin = np.where(swapped, sin, cos), np.where(swapped, cos, sin)
+        return (np.where((quadrant == 1) | (quadrant == 2), -cos, cos).astype(np.float32),
+                np.where(quadrant >= 2, -sin, sin).astype(np.float32))
 
 
 def _llama3(freq: float, scaling: RopeScaling) -> float:

@@ -126,6 +126,22 @@ class Tokenizer:
                 mask[id] = False
         return mask
 
+    @property
+    def chat_template(self) -> str | None:
+        """The Jinja template for conversations that came with the tokenizer; of several, the default one."""
+        template = self._config.get("chat_template")
+        if isinstance(template, list):
+            named = {entry.get("name"): entry.get("template") for entry in template if isinstance(entry, dict)}
+            template = named.get("default")
+        return template if isinstance(template, str) else None
+
+    @property
+    def other_specials(self) -> dict[str, int]:
+        """Ids of the `unknown` and `padding` tokens, where the tokenizer names them."""
+        keys = {"unknown": "unk_token", "padding": "pad_token"}
+        found = {name: self._id_of_special(key, None) for name, key in keys.items()}
+        return {name: id for name, id in found.items() if id is not None}
+
     def _known(self, id: int) -> int:
         if not 0 <= id < self.n_ids or self.backend.id_to_token(id) is None:
             raise UsageError(f"id {id} is no token; this tokenizer has ids from 0 to {self.n_ids - 1}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -112,6 +113,52 @@ def test_convert_reads_gguf(petit: Petit, tmp_path: Path) -> None:
     assert written.config.d_model == 32
     assert petit("info", "tiny.gguf").returncode == 0
     assert petit("run", "-m", "tiny.gguf", "ab", "--max-tokens", 2).returncode == 0
+
+
+def test_convert_writes_gguf_and_runs_it(petit: Petit, tiny_folder: Path, tmp_path: Path) -> None:
+    done = petit("convert", tiny_folder, "tiny.gguf", "--type", "q8_0", "--json")
+    assert done.returncode == 0, done.stderr
+    value = json.loads(done.stdout)
+    assert (value["layout"], value["type"]) == ("gguf", "q8_0")
+    assert value["bytes"] == (tmp_path / "tiny.gguf").stat().st_size
+    assert "converting: " in done.stderr, "plain lines where there is no terminal"
+    ask = ("Hello", "--max-tokens", 16, "--json")
+    answer = json.loads(petit("run", "-m", "tiny.gguf", *ask).stdout)
+    assert answer["bits"] == 8
+    assert answer["choices"] == json.loads(petit("run", "-m", tiny_folder, "--bits", 8, *ask).stdout)["choices"]
+
+
+def test_convert_writes_a_packed_folder_as_gguf(petit: Petit, tiny_folder: Path, tmp_path: Path) -> None:
+    petit("quantize", tiny_folder, tmp_path / "q8", "--bits", 8)
+    assert petit("convert", "q8", "q8.gguf").returncode == 0
+    ask = ("Hello", "--max-tokens", 16, "--json")
+    values = [json.loads(petit("run", "-m", model, *ask).stdout) for model in ("q8", "q8.gguf")]
+    assert values[0]["choices"] == values[1]["choices"]
+    done = petit("convert", "q8", "q4.gguf", "--type", "q4_0")
+    assert done.returncode == 2
+    assert "these go into GGUF without loss as q8_0" in done.stderr
+    assert not (tmp_path / "q4.gguf").exists()
+
+
+def test_convert_writes_onnx(petit: Petit, tmp_path: Path) -> None:
+    done = petit("convert", "default", "petit-onnx", "--to", "onnx", "--dtype", "float16")
+    assert done.returncode == 0, done.stderr
+    assert re.match(r"petit-onnx: \d+ tensors in f16, 5\.\d MiB", done.stdout)
+    names = {path.name for path in (tmp_path / "petit-onnx").iterdir()}
+    assert names == {"model.onnx", "config.json", "tokenizer.json", "tokenizer_config.json", "README.md"}
+
+
+@pytest.mark.parametrize(("args", "message"), [
+    (("default", "somewhere"), "add --to hf, gguf or onnx"),
+    (("default", "m.gguf", "--type", "bf16"), "--type bf16 is no type of the layout gguf; choose one of f16, f32"),
+    (("default", "m", "--to", "hf", "--type", "q4_0"), "--type q4_0 is no type of the layout hf"),
+    (("default", ".", "--to", "gguf"), "is a folder, and GGUF is one file"),
+])
+def test_convert_says_what_it_cannot_write(petit: Petit, tmp_path: Path, args: tuple[str, ...], message: str) -> None:
+    done = petit("convert", *args)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def _write_gpt2(gguf, path: Path, config: ModelConfig) -> None:

@@ -22,18 +22,20 @@ GROUND = {
 }
 # Parts above the ground, and the parts (beside the ground and themselves) that each may import.
 PARTS = {
-    "model": set(), "engine": {"_kernels"}, "data": set(),  # _kernels is the compiled module
+    "model": set(), "onnx": set(), "engine": {"_kernels"}, "data": set(),  # _kernels is the compiled module
     "train": {"model", "engine"}, "look": {"model", "engine"},
     "serve": {"engine"}, "evals": {"engine"},
 }
 JOINERS = {"__init__", "__main__", "front", "cli", "apps"}  # they join the parts: everything is open to them
 
 TORCH = {"torch", "torchvision", "torchaudio"}
-ORACLES = {"transformers", "peft", "gguf", "llama_cpp", "sklearn", "captum", "transformer_lens", "mlcroissant"}
+ORACLES = {"transformers", "peft", "gguf", "llama_cpp", "onnxruntime", "sklearn", "captum", "transformer_lens",
+           "mlcroissant"}
 CORE = {"numpy", "tokenizers", "safetensors", "click", "rich"}
 EXTRAS = {
     "serve": {"starlette", "uvicorn", "msgspec", "prometheus_client", "llguidance"},
     "data": {"pyarrow", "duckdb", "py3langid", "openai", "ray"},
+    "onnx": {"onnx"},
     "train": {*TORCH, "jaxtyping"}, "model": {*TORCH, "jaxtyping"},
 }
 

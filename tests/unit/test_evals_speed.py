@@ -31,7 +31,7 @@ class Steady:
     def __init__(self) -> None:
         self.asked: list[tuple[list[int], int, dict[int, float]]] = []
 
-    def generate(self, prompt: list[int], /, *, max_tokens: int, logit_bias: dict[int, float]) -> Any:
+    def generate(self, prompt: list[int], /, *, max_tokens: int, logit_bias: dict[int, float], speculate: None) -> Any:
         self.asked.append((prompt, max_tokens, logit_bias))
         time.sleep(0.001 * len(prompt))
         return Result([1] * max_tokens, 0.001 * len(prompt), 0.5)

@@ -1,133 +1,53 @@
-"""Longer contexts: what may be asked for, what is refused with which sentence, and what GGUF files say."""
+"""The rotary tables: the right numbers, the same on every machine, and no more of them than are used."""
 
 from __future__ import annotations
 
-from typing import Any
+import hashlib
 
 import numpy as np
 import pytest
 
-import petitlm
-from petitlm.config import ModelConfig, RopeScaling
-from petitlm.errors import ConfigError, UsageError
-from petitlm.families import config_from_gguf, config_from_hf, config_to_hf
-from petitlm.families.rope import gguf_rope_keys
-from petitlm.rotary import attention_factor, for_context, yarn_growth
+from petitlm.config import ModelConfig
+from petitlm.engine.kernels import make_kernels
+from petitlm.engine.runner import EngineRunner
+from petitlm.rotary import RotaryTables, cos_sin, rotary_tables
+from tests_shapes import SHAPES, packed, random_weights
 
-PLAIN = ModelConfig(1, 32, 2, 16, 64, n_vocab=101, n_ctx=64, n_rotary=8, unembed_bias=True)
-LEARNED = ModelConfig(1, 32, 2, 16, 64, n_vocab=101, n_ctx=64, positions="learned", parallel_block=False)
+CONFIG = ModelConfig(n_layers=1, d_model=8, n_heads=1, d_head=8, d_mlp=8, n_vocab=4, n_ctx=2048, n_rotary=8)
 
 
-def test_a_longer_context_sets_the_factor() -> None:
-    config = for_context(PLAIN, 96, "yarn")
-    assert (config.n_ctx, config.rope_scaling) == (96, RopeScaling("yarn", 1.5, 64))
-    assert for_context(PLAIN, None) is for_context(PLAIN, 64) is for_context(PLAIN, 1) is PLAIN
+@pytest.mark.skipif(np.finfo(np.longdouble).nmant < 63, reason="needs an 80-bit float to compare with")
+def test_cosines_and_sines_are_correctly_rounded() -> None:
+    angles = np.concatenate([np.linspace(-10, 10, 2001), np.random.default_rng(0).uniform(0, 131072, 20000),
+                             np.arange(4) * np.pi / 4, [0.0, 1e6]]).astype(np.float32)
+    cos, sin = cos_sin(angles)
+    np.testing.assert_array_equal(cos, np.cos(angles.astype(np.longdouble)).astype(np.float32))
+    np.testing.assert_array_equal(sin, np.sin(angles.astype(np.longdouble)).astype(np.float32))
 
 
-@pytest.mark.parametrize(("config", "context", "kind", "said"), [
-    (PLAIN, 65, None, "context=65 is not possible; this model allows 1 to 64 tokens as it was trained; "
-                      "rope_scaling='yarn' stretches"),
-    (PLAIN, 0, None, "context=0 is not possible; this model allows 1 to 64 tokens"),
-    (PLAIN, 64, "yarn", "rope_scaling='yarn' is for a context beyond the 64 tokens .* context=64 is not"),
-    (PLAIN, None, "ntk", "rope_scaling='ntk' is for a context beyond .* context=None is not"),
-    (PLAIN, 128, "llama3", "rope_scaling='llama3' is not known; choose one of linear, ntk, dynamic, yarn"),
-    (LEARNED, 65, "yarn", "allows 1 to 64 tokens: it learned a vector for each position"),
-    (PLAIN.with_(rope_scaling=RopeScaling("yarn", 2.0, 64)), 129, None, "allows 1 to 128 tokens, by the yarn scaling"),
-    (PLAIN.with_(rope_scaling=RopeScaling("yarn", 2.0, 64)), 100, "linear", "no other can be put on it"),
-])
-def test_a_context_that_cannot_be_is_refused(config: ModelConfig, context: int | None, kind: str | None,
-                                             said: str) -> None:
-    with pytest.raises(UsageError, match=said):
-        for_context(config, context, kind)
+def test_tables_have_the_same_bits_everywhere() -> None:
+    """By their hash; NumPy's own cosine has other bits where there is no fused multiply-add."""
+    bits = b"".join(table.tobytes() for table in rotary_tables(CONFIG))
+    assert hashlib.sha256(bits).hexdigest() == "52f00b6d2a5c298bd4f970af6a2ec4f8aecb7b993f9a4fc6e86abd7942ce86d7"
 
 
-def test_a_files_own_scaling_reaches_as_far_as_it_says() -> None:
-    config = for_context(PLAIN.with_(rope_scaling=RopeScaling("dynamic", 2.0, 64)), 128)
-    assert (config.n_ctx, config.rope_scaling) == (128, RopeScaling("dynamic", 2.0, 64))
-    with pytest.raises(ConfigError, match="n_ctx=128 cannot be written with dynamic rotary scaling"):
-        config_to_hf(config)
+def test_rows_are_ready_when_a_session_needs_them() -> None:
+    tables, (cos, sin) = RotaryTables(CONFIG), rotary_tables(CONFIG)
+    for length in (3, 2, 17, 5000):
+        tables.reach(length)
+        np.testing.assert_array_equal(tables.cos[:length], cos[:length])
+        np.testing.assert_array_equal(tables.sin[:length], sin[:length])
 
 
-@pytest.mark.parametrize(("fields", "said"), [
-    ({"kind": "su", "factor": 2.0}, "rope_scaling='su' is not possible here; choose one of linear, ntk"),
-    ({"kind": "linear", "factor": 0.5}, "rope_scaling.factor=0.5 is not possible here"),
-    ({"kind": "linear", "factor": float("nan")}, "rope_scaling.factor=nan"),
-    ({"kind": "yarn", "factor": 2.0}, "rope_scaling.original_ctx=0 is not possible here; yarn needs the context"),
-    ({"kind": "yarn", "factor": 2.0, "original_ctx": 9, "beta_slow": 40.0}, "rope_scaling.beta_slow=40.0"),
-    ({"kind": "yarn", "factor": 2.0, "original_ctx": 9, "attention_factor": 0.0}, "attention_factor=0.0"),
-    ({"kind": "llama3", "factor": 2.0, "original_ctx": 9, "low_freq_factor": 4.0}, "low_freq_factor=4.0"),
-])
-def test_impossible_scaling_is_refused_with_the_field(fields: dict[str, Any], said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
-        RopeScaling(**fields)
+def test_a_huge_context_costs_nothing_that_is_not_used() -> None:
+    """The longest context that a file can claim: its tables would take 16 GiB."""
+    config, kernels = SHAPES["phi"].with_(n_ctx=(1 << 31) - 1, n_rotary=2), make_kernels(1)
+    runner = EngineRunner(config, packed(config, random_weights(config), 32, kernels), kernels, half=False)
+    zero = np.zeros(1, np.int32)
+    assert np.isfinite(runner.session(1, 20).step(zero, zero, zero)).all()
 
 
-def test_scaling_that_the_shape_cannot_have_is_refused() -> None:
-    with pytest.raises(ConfigError, match="learned positions have none"):
-        LEARNED.with_(rope_scaling=RopeScaling("linear", 2.0))
-    with pytest.raises(ConfigError, match="n_rotary=2 is not possible here; a larger base changes nothing"):
-        PLAIN.with_(n_rotary=2, rope_scaling=RopeScaling("ntk", 2.0))
-
-
-def test_the_trained_context_at_the_top_of_config_json_wins() -> None:
-    values = {**config_to_hf(PLAIN), "rope_scaling": {"type": "yarn", "factor": None}, "max_position_embeddings": 256,
-              "original_max_position_embeddings": 32}
-    assert config_from_hf(values).rope_scaling == RopeScaling("yarn", 8.0, 32)
-
-
-def metadata(architecture: str, n_ctx: int, **rope: Any) -> dict[str, Any]:
-    keys = {"context_length": n_ctx, "embedding_length": 32, "feed_forward_length": 64, "block_count": 1,
-            "attention.head_count": 2, "attention.layer_norm_epsilon": 1e-5, "rope.dimension_count": 8,
-            **{f"rope.{name}": value for name, value in rope.items()}}
-    return {"general.architecture": architecture, **{f"{architecture}.{key}": value for key, value in keys.items()}}
-
-
-SHAPES = {"token_embd.weight": (101, 32), "output.weight": (101, 32)}
-
-
-@pytest.mark.parametrize(("rope", "expected"), [
-    ({}, None),
-    ({"scaling.type": "none", "scaling.factor": 4.0}, None),
-    ({"scaling.type": "linear", "scaling.factor": 4.0}, RopeScaling("linear", 4.0, 256)),
-    ({"scale_linear": 2.0}, RopeScaling("linear", 2.0, 256)),
-    ({"scaling.type": "yarn", "scaling.factor": 4.0, "scaling.original_context_length": 64},
-     RopeScaling("yarn", 4.0, 64)),
-    ({"scaling.type": "yarn", "scaling.factor": 4.0, "scaling.original_context_length": 64,
-      "scaling.attn_factor": 0.5, "scaling.yarn_beta_fast": 16.0},
-     RopeScaling("yarn", 4.0, 64, beta_fast=16.0, attention_factor=0.5 * yarn_growth(4.0))),
-    ({"scaling.type": "yarn", "scaling.factor": 4.0, "scaling.original_context_length": 64,
-      "scaling.yarn_log_multiplier": 0.5},
-     RopeScaling("yarn", 4.0, 64, attention_factor=yarn_growth(4.0) / (0.05 * np.log(4.0) + 1))),
-])
-def test_gguf_metadata_says_the_same(rope: dict[str, Any], expected: RopeScaling | None) -> None:
-    assert config_from_gguf(metadata("phi2", 256, **rope), SHAPES).rope_scaling == expected
-
-
-@pytest.mark.parametrize("scaling", [
-    None, RopeScaling("linear", 4.0, 256), RopeScaling("yarn", 4.0, 64), RopeScaling("yarn", 4.0, 64, beta_fast=9.0),
-    RopeScaling("yarn", 4.0, 64, attention_factor=1.25),
-])
-def test_gguf_metadata_there_and_back(scaling: RopeScaling | None) -> None:
-    config = PLAIN.with_(n_ctx=256, rope_scaling=scaling)
-    keys = {f"phi2.{key}": value for key, value in gguf_rope_keys(config).items()}
-    back = config_from_gguf({**metadata("phi2", 256), **keys}, SHAPES)
-    assert back.with_(rope_scaling=None) == config.with_(rope_scaling=None)
-    assert attention_factor(back.rope_scaling) == pytest.approx(attention_factor(scaling))
-    assert (back.rope_scaling and back.rope_scaling.factor) == (scaling and scaling.factor)
-
-
-def test_what_gguf_cannot_say_is_refused() -> None:
-    for scaling in (RopeScaling("yarn", 2.0, 64, truncate=False), RopeScaling("dynamic", 2.0, 64)):
-        with pytest.raises(ConfigError, match=f"rope_scaling {scaling.kind} .* cannot be written as GGUF"):
-            gguf_rope_keys(PLAIN.with_(n_ctx=128, rope_scaling=scaling))
-    assert gguf_rope_keys(PLAIN.with_(rope_scaling=RopeScaling("ntk", 2.0)))["rope.freq_base"] == 10000 * 2 ** (8 / 6)
-
-
-@pytest.mark.parametrize("layers", ["engine", "torch"])
-def test_a_model_answers_beyond_its_trained_context(tiny_folder: Any, layers: Any) -> None:
-    if layers == "torch":
-        pytest.importorskip("torch")
-    model = petitlm.load(tiny_folder, context=300, rope_scaling="linear", layers=layers)
-    assert (model.context, model.config.n_ctx) == (300, 300)
-    assert len(model.generate([1] * 280, max_tokens=10, logit_bias={256: -1e9}).ids) == 10
-    assert np.isfinite(model.logits([1] * 300)).all()
+def test_infinite_angles_give_no_numbers_and_no_warning() -> None:
+    cos, sin = cos_sin(np.array([np.inf, 1e38, np.nan], np.float32))
+    assert np.isnan(cos[0])
+    assert np.isnan(sin[2])

@@ -182,14 +182,19 @@ def _open_gguf(path: Path) -> Checkpoint:
     factors = file.read("rope_freqs.weight", 0, shapes["rope_freqs.weight"][0]).tolist() \
         if "rope_freqs.weight" in shapes else None
     config = config_from_gguf(file.metadata, shapes, factors)
-    return Checkpoint(path, config, file, gguf_names(config, file.names), lambda: _gguf_tokenizer(file))
+    return Checkpoint(path, config, file, gguf_names(config, file.names), lambda: _gguf_tokenizer(file),
+                      prompt=prompt_name({"petit": {"prompt": file.metadata.get("petit.prompt")}}))
 
 
 def _gguf_tokenizer(file: GGUFFile) -> Tokenizer | None:
     vocabulary = read_vocabulary(file.metadata, str(file.path))
     if vocabulary is None:
         return None
-    return Tokenizer(vocabulary.backend, eos_id=vocabulary.eos_id, bos_id=vocabulary.bos_id)
+    template = file.metadata.get("tokenizer.chat_template")
+    config: dict[str, Any] = {"chat_template": template} if isinstance(template, str) else {}
+    for key, id in vocabulary.others.items():
+        config[f"{key}_token"] = vocabulary.backend.id_to_token(id)
+    return Tokenizer(vocabulary.backend, config, vocabulary.eos_id, vocabulary.bos_id)
 
 
 def _folder_tokenizer(folder: Path, config: ModelConfig) -> Tokenizer | None:

@@ -64,8 +64,13 @@ def open_source(path: str) -> Checkpoint:
     from petitlm.checkpoint import open_checkpoint
     from petitlm.engine.packing import is_packed
 
-    folder = Path(path)
+    folder = named_path(path)
     if is_packed(folder) and not (folder / "model.safetensors").is_file():
         raise UsageError(f"{path} holds packed weights, which are rounded already; start from the checkpoint that it "
                          "was made of")
     return open_checkpoint(folder)
+
+
+def named_path(path: str) -> Path:
+    """Return the path that a command line means: `default` is petit's own model, where nothing else has that name."""
+    return own_model() if path == "default" and not Path(path).exists() else Path(path)

@@ -23,27 +23,39 @@ class Lookup:
     odds = (0.2, 0.35, 0.6, 0.85)  # of each length of GRAMS; phi-2's tokens on code gave 0.1-0.8, 0.5, 0.7, 0.9
 
     def __init__(self) -> None:
-        self._after: list[dict[tuple[int, ...], int]] = [{} for _ in self.GRAMS]  # ending: the place after it
+        # Hash of an ending: the place after it. Two endings of one hash make a wrong guess and no wrong answer, and
+        # whole numbers, unlike tuples, give Python's garbage collector nothing to walk through.
+        self._after: list[dict[int, int]] = [{} for _ in self.GRAMS]
         self._known = 0  # places before this one are in `_after`
         self._place = self._agreed = self._seen = 0  # where the text is copied from, for how long, known when
 
     def look(self, ids: list[int]) -> int | None:
         """Return which of GRAMS occurred before."""
-        for place in range(self._known, len(ids)):
-            for n, after in zip(self.GRAMS, self._after, strict=True):
-                if place >= n:
-                    after[tuple(ids[place - n : place])] = place
-        self._known = len(ids)
-        if self._follow(ids):
+        self._learn(ids)
+        if self._agreed and self._follow(ids):
             return len(self.GRAMS) - 1
-        for kind in range(len(self.GRAMS) - 1, -1, -1):
-            n = self.GRAMS[kind]
-            place = self._after[kind].get(tuple(ids[-n:]))
-            if place is not None:
-                self._place, self._agreed, self._seen = place, n, len(ids)
-                return kind
-        self._agreed = 0
-        return None
+        found = None
+        for kind, (n, after) in enumerate(zip(self.GRAMS, self._after, strict=True)):
+            place = after.get(hash(tuple(ids[-n:])))
+            if place is None:  # then no longer ending is known, either
+                break
+            found, self._place = kind, place
+        if found is None:
+            self._agreed = 0
+        else:
+            self._agreed, self._seen = self.GRAMS[found], len(ids)
+        return found
+
+    def _learn(self, ids: list[int]) -> None:
+        """Note where each ending of the text was, but the last, after which nothing came yet."""
+        for n, after in zip(self.GRAMS, self._after, strict=True):
+            first = max(self._known, n)
+            if len(ids) == first + 1:
+                after[hash(tuple(ids[first - n : first]))] = first
+            else:
+                rows = (ids[first - n + i : len(ids) - n + i] for i in range(n))
+                after.update(zip(map(hash, zip(*rows, strict=True)), range(first, len(ids)), strict=True))
+        self._known = len(ids)
 
     def guess(self, ids: list[int], n: int) -> list[int]:
         """Return what came after the place that `look` found."""
@@ -57,9 +69,9 @@ class Lookup:
         """Nothing was borrowed."""
 
     def _follow(self, ids: list[int]) -> bool:
-        """Whether the place of the last guess was right until now, and for long enough."""
+        """Whether the place that was found last was right until now, and for long enough."""
         new = len(ids) - self._seen
-        if not self._agreed or ids[self._place : self._place + new] != ids[self._seen :]:
+        if ids[self._place : self._place + new] != ids[self._seen :]:
             return False
         self._place, self._agreed, self._seen = self._place + new, self._agreed + new, len(ids)
         return self._agreed >= self.GRAMS[-1]

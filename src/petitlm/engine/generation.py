@@ -278,7 +278,7 @@ class Stream:
             for place, (sequence, guess) in enumerate(zip(running, guesses, strict=True)):
                 rows, row = logits[row : row + 1 + len(guess)], row + 1 + len(guess)
                 n_right = yield from self._take(sequence, guess, rows)
-                if self._speculator is not None:
+                if guess and self._speculator is not None:
                     self._speculator.learn(place, n_right)
         end = time.perf_counter()
         answers = tuple(s.answer() for s in self._sequences)
@@ -287,10 +287,14 @@ class Stream:
 
     def _decode(self, running: list[Progress]) -> tuple[list[list[int]], Floats]:
         """Run the last token of each sequence and what is guessed to follow it; return guesses and all logits."""
-        most, speculator = self._request.max_tokens, self._speculator
-        guesses: list[list[int]] = [[] for _ in running]
+        speculator, guesses = self._speculator, [list[int]() for _ in running]
+        self._counts.n_steps += 1
+        if speculator is not None and speculator.rest:
+            speculator.rest -= 1
+            speculator = None
         if speculator is not None:
-            guesses = speculator.guesses([(s.index, s.ids, most - len(s.choices) - 1) for s in running])
+            most = self._request.max_tokens - 1
+            guesses = speculator.guesses([(s.index, s.ids, most - len(s.choices)) for s in running])
         ids, positions, slots = list[int](), list[int](), list[int]()
         for sequence, guess in zip(running, guesses, strict=True):
             ids += [sequence.ids[-1], *guess]
@@ -299,9 +303,9 @@ class Stream:
         start = time.perf_counter()
         logits = self._session.step(as_ints(ids), as_ints(positions), as_ints(slots))
         if speculator is not None:
-            speculator.ran(time.perf_counter() - start)
-        else:
-            self._counts.n_steps += 1
+            speculator.ran(start, time.perf_counter())
+        elif self._speculator is not None and not self._speculator.rest:
+            self._speculator.rested(time.perf_counter() - start)
         if running[0].index == 0:
             self._held.append(running[0].ids[-1])
         return guesses, logits

@@ -5,6 +5,7 @@ A layer holds its weights and the kernels; the batch carries everything that cha
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from petitlm.decoder import Tap
 from petitlm.engine.cache import Cache
 from petitlm.engine.formats import Packed
 from petitlm.engine.kernels import Floats, Ints, Kernels
-from petitlm.rotary import rotary_tables
+from petitlm.rotary import RotaryTables
 
 Weights = Mapping[str, Packed | Floats]
 
@@ -64,18 +65,18 @@ class Attention:
     """One block's projections and its attention over the cache."""
 
     def __init__(self, kernels: Kernels, weights: Weights, index: int, config: ModelConfig,
-                 turns: tuple[Floats, Floats] | None) -> None:
+                 turns: RotaryTables | None) -> None:
         at = f"blocks.{index}.attn."
         self.q = Linear(kernels, weights, at + "q", config.n_heads)
         self.k = Linear(kernels, weights, at + "k", config.n_kv_heads)
         self.v = Linear(kernels, weights, at + "v", config.n_kv_heads)
         self.o = Linear(kernels, weights, at + "o")
         self.kernels, self.index, self.turns = kernels, index, turns
-        self.scale = config.d_head**-0.5
+        self.scale = 1 / math.sqrt(config.d_head)  # a root is the same bits everywhere, a power is not
 
     def rotate(self, x: Floats, batch: Batch) -> Floats:
         assert self.turns is not None
-        return self.kernels.rotate(x, *self.turns, batch.positions)
+        return self.kernels.rotate(x, self.turns.cos, self.turns.sin, batch.positions)
 
     def attend(self, q: Floats, k: Floats, v: Floats, batch: Batch, tap: Tap, at: str) -> Floats:
         kernels, cache, where = self.kernels, batch.cache.layers[self.index], (batch.positions, batch.slots)
@@ -107,7 +108,7 @@ class Block:
     """Norms, attention and MLP of one block."""
 
     def __init__(self, kernels: Kernels, weights: Weights, index: int, config: ModelConfig,
-                 turns: tuple[Floats, Floats] | None) -> None:
+                 turns: RotaryTables | None) -> None:
         self.ln1 = Norm(kernels, weights, f"blocks.{index}.ln1", config)
         if not config.parallel_block:
             self.ln2 = Norm(kernels, weights, f"blocks.{index}.ln2", config)
@@ -118,15 +119,21 @@ class Block:
 class EngineLayers:
     """All layers of one model on the engine; see `petitlm.decoder.Layers`."""
 
-    def __init__(self, config: ModelConfig, weights: Weights, kernels: Kernels) -> None:
+    def __init__(self, config: ModelConfig, weights: Weights, kernels: Kernels,
+                 turns: RotaryTables | None = None) -> None:
         self.kernels = kernels
-        turns = rotary_tables(config) if config.positions == "rotary" else None
-        self.blocks = [Block(kernels, weights, i, config, turns) for i in range(config.n_layers)]
+        self.turns = turns or (RotaryTables(config) if config.positions == "rotary" else None)
+        self.blocks = [Block(kernels, weights, i, config, self.turns) for i in range(config.n_layers)]
         self.ln_final = Norm(kernels, weights, "ln_final", config)
         self.embedding = _matrix(weights, "embed.weight")
         self.learned = _vector(weights, "pos_embed.weight") if config.positions == "learned" else None
         self.head = self.embedding if config.tied else _matrix(weights, "unembed.weight")
         self.head_bias = _optional(weights, "unembed.bias")
+
+    def reach(self, length: int) -> None:
+        """Make ready for sequences of `length` tokens."""
+        if self.turns is not None:
+            self.turns.reach(length)
 
     def embed(self, batch: Batch) -> Floats:
         return self.kernels.embed(self.embedding, batch.ids)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from petitlm.checkpoint import Checkpoint
+from petitlm.checkpoint import Checkpoint, exact_floats
 from petitlm.engine.formats import (
     BLOCK,
     BLOCK_BYTES,
@@ -34,6 +34,7 @@ Bytes = NDArray[np.uint8]
 Q4_0: Any = "q4_0" if "q4_0" in FORMATS else "q4"
 SAME: dict[str, FormatName] = {"Q4_0": Q4_0, "Q8_0": "q8", "F16": "f16", "F32": "f32"}
 """Formats of GGUF that the engine has, too."""
+_NAMES = {format: name for name, format in SAME.items()}
 BITS: dict[FormatName, int] = {"q4": 4, Q4_0: 4, "q8": 8, "f16": 16, "f32": 32}
 
 _CHUNK = 384 << 10  # bytes moved at a time by a thread: they and their copy stay in the second-level cache
@@ -108,11 +109,33 @@ def panels(blocks: Bytes, format: FormatName, columns: int, pool: ThreadPoolExec
     return out.reshape(-1)
 
 
-def blocks_of(packed: Packed) -> Bytes:
-    """Return a matrix of a format of `SAME` as rows of GGUF blocks, (R, bytes of a row)."""
+def stored_format(w: Packed | Floats) -> str:
+    """Return the format of GGUF that holds the same numbers."""
+    return _NAMES[w.format] if isinstance(w, Packed) else "F32"
+
+
+def blocks_of(packed: Packed | Floats) -> Bytes:
+    """Return a weight as rows of GGUF blocks in its `stored_format`, (R, bytes of a row)."""
+    if not isinstance(packed, Packed):
+        return exact_floats(packed, "", "F32")
     n_panels = -(-packed.rows // PANEL)
     rows = _TO_BLOCKS[packed.format](packed.data.reshape(n_panels, -1))
     return rows.reshape(n_panels * PANEL, -1)[: packed.rows, : _row_bytes(packed.format, packed.columns)]
+
+
+def encoded(source: Checkpoint, name: str, form: str, kernels: Kernels) -> Bytes:
+    """Return one weight of a checkpoint in a format of GGUF, uint8 (out, bytes of a row).
+
+    Weights that have the format already are not rounded again.
+    Raises: UsageError for a value that the format cannot hold.
+    """
+    if source.has_blocks and source.dtype(name) == form and len(source.shape(name)) == 2:
+        return source.blocks(name)
+    values = source.read(name)
+    if form in ("F32", "F16"):
+        return exact_floats(values, name, form)
+    rows, columns = values.shape
+    return blocks_of(Packed(SAME[form], rows, columns, kernels.pack(values, SAME[form])[0]))
 
 
 def _packed_anew(source: Checkpoint, name: str, format: FormatName, kernels: Kernels,

@@ -26,7 +26,7 @@ class EngineRunner:
     def __init__(self, config: ModelConfig, weights: Weights, kernels: Kernels, cache: CacheKind) -> None:
         self.config, self.weights, self.kernels, self.cache = config, weights, kernels, cache
         self.layers = EngineLayers(config, weights, kernels)
-        self.program = record(config, weights) if isinstance(kernels, NativeKernels) else None
+        self.program = record(config, weights, self.layers.turns) if isinstance(kernels, NativeKernels) else None
 
     def session(self, slots: int, length: int) -> EngineSession:
         """Return a session with room for `slots` sequences of `length` tokens.
@@ -34,6 +34,7 @@ class EngineRunner:
         Raises: DoesNotFitError, before any of it is taken.
         """
         self.check_fits(slots, length)
+        self.layers.reach(length)
         return EngineSession(self, Cache(self.config, slots, length, self.cache))
 
     def check_fits(self, slots: int, length: int) -> None:
@@ -86,6 +87,7 @@ class EngineSession:
         """
         if length > self.cache.length:
             self.runner.check_fits(self.cache.slots, length)
+            self.runner.layers.reach(length)
             self.cache = self.cache.longer(length)
 
 

@@ -8,7 +8,7 @@ with a random test instead; equal bits make that test unnecessary.) What a wrong
 the positions that count, and is overwritten.
 
 How many tokens to guess is decided before every pass from what was measured: how often guesses of this kind were
-right, and what a longer pass costs. A balance keeps the promise never to be much slower: plain passes earn 1 % of
+right, and what a longer pass costs. A balance keeps the promise never to be much slower: plain passes earn 0.6 % of
 their time, right guesses what they saved, and a guess is made only if the balance bears its being all wrong.
 """
 
@@ -25,8 +25,12 @@ LENGTHS = (1, 2, 3, 5, 7, 11, 15, 23, 31)
 """Numbers of tokens to guess; with the token before them they fill the kernels' tiles of 2, 4 and 8 tokens."""
 MAX_BATCH = 128
 """Tokens of all sequences in one pass."""
-ALLOWANCE, START, MOST = 0.01, 0.5, 4.0
+ALLOWANCE, START, MOST = 0.006, 0.5, 4.0
 """The balance, in plain passes: earned by each plain pass, given at the start of an answer, and kept at most."""
+LOOKING, MOST_REST = 0.006, 63
+"""Share of a plain pass that looking for a guess may take, or else passes go without a look; but so many at most."""
+MARGIN = 1.02
+"""How much longer a pass is taken to be than measured: guessing must promise a gain beyond what timing can tell."""
 REFRESH = 64
 """Passes after which one without guesses is made, to measure again what it takes."""
 
@@ -52,6 +56,7 @@ class Drafter(Protocol):
         ...
 
 
+Plan = list[tuple[float, float, int]]
 MakeDrafter = Callable[[Sampler], Drafter]
 """Returns a new drafter for the sequence that a sampler chooses for."""
 
@@ -78,6 +83,9 @@ class Costs:
         """Seconds of one of many tokens in a prompt: the first guess at what a token more costs."""
         self.guess = 0.0
         """Cost of guessing one token."""
+        self.look_s = 0.0
+        """Seconds by which a pass is longer after looking for a guess that is not made: the look itself, and threads
+        and caches that went cold meanwhile."""
         self._of: dict[int, float] = {}
 
     def of(self, extra: int) -> float:
@@ -133,47 +141,68 @@ class Speculator:
         self._drafters, self._all_costs, self._n_vocab = drafters, costs, n_vocab
         self._odds = Odds(drafters[0].odds)
         self._balance, self._since_plain = START, REFRESH  # the first pass is a plain one
-        self._kinds: dict[int, int] = {}
+        self._n, self._costs = 0, Costs()  # sequences in the last pass, and what passes of so many cost
+        self._kinds: dict[int, int] = {}  # of the guesses that could be made, by their sequence's place
         self._guesses: list[list[int]] = []
         self._guess_s = 0.0
+        self._fruitless = 0  # looks in a row that led to nothing
+        self.rest = 0
+        """Passes to make without asking for guesses: looking for them has a cost, too."""
+        self._plans: dict[tuple[int, ...], Plan] = {}  # by kinds, until something new is learned
 
     def guesses(self, sequences: Sequence[tuple[int, list[int], int]]) -> list[list[int]]:
         """Return what to verify for each sequence, given as (its drafter's index, all its ids, room for guesses)."""
-        self._costs = self._all_costs.setdefault(len(sequences), Costs())
-        self._guesses, self._kinds, self._guess_s = [[] for _ in sequences], {}, 0.0
+        self._guesses = guesses = [list[int]() for _ in sequences]
+        self._start = start = time.perf_counter()
+        self._guess_s, self._kinds = 0.0, {}
         for place, (index, ids, room) in enumerate(sequences):
             kind = self._drafters[index].look(ids) if room > 0 else None
             if kind is not None:
                 self._kinds[place] = kind
-        if self._kinds and (length := self._length(len(sequences))):
+        if self._n != len(sequences):
+            self._n, self._since_plain = len(sequences), REFRESH
+            self._costs = self._all_costs.setdefault(self._n, Costs())
+            self._plans.clear()
+        if self._kinds and (length := self._length()):
             start = time.perf_counter()
             for place in self._kinds:
                 index, ids, room = sequences[place]
                 n = min(length, room)
-                self._guesses[place] = self._checked(self._drafters[index].guess(ids, n), n)
+                guesses[place] = self._checked(self._drafters[index].guess(ids, n), n)
             self._guess_s = time.perf_counter() - start
-        return self._guesses
+        return guesses
 
-    def ran(self, seconds: float) -> None:
-        """Take the seconds of the pass that verified the last guesses."""
-        extra = sum(map(len, self._guesses))
-        self.counts.n_steps += 1
+    def ran(self, start: float, end: float) -> None:
+        """Take when the pass that verified the last guesses began and ended."""
+        extra, costs = sum(map(len, self._guesses)), self._costs
         self.counts.n_guessed += extra
-        if not extra:
-            self._costs.record_plain(seconds)
-            self._since_plain = 0
-            self._balance = min(MOST, self._balance + ALLOWANCE)
-            return
-        self._costs.record(extra, self._guess_s, seconds)
         self._since_plain += 1
-        self._balance -= (seconds + self._guess_s) / self._costs.plain_s - 1
+        if extra:
+            costs.record(extra, self._guess_s, end - start)
+            self._plans.clear()
+            self._balance -= (end - start + self._guess_s) / costs.plain_s - 1
+            return
+        if not costs.plain_s:
+            costs.record_plain(end - start)
+        elif self._since_plain < REFRESH:  # the first look is longer: it sees the prompt
+            costs.look_s = _mixed(costs.look_s, max(end - self._start - costs.plain_s, start - self._start))
+        self._fruitless += 1
+        most = int(costs.look_s / (LOOKING * costs.plain_s))
+        self.rest = max(1 if self._since_plain >= REFRESH else 0, min(2**self._fruitless - 1, most, MOST_REST))
+        self._balance = min(MOST, self._balance + ALLOWANCE * (1 + self.rest))
+
+    def rested(self, seconds: float) -> None:
+        """Take the seconds of the last of the passes that were made without asking for guesses."""
+        self._costs.record_plain(seconds)
+        self._since_plain = 0
 
     def learn(self, place: int, n_right: int) -> None:
         """Take how many guesses of the sequence at `place` in the last pass were right."""
-        if self._guesses[place]:
-            self._odds.learn(self._kinds[place], n_right, len(self._guesses[place]))
-            self.counts.n_right += n_right
-            self._balance = min(MOST, self._balance + n_right / len(self._guesses))
+        self._odds.learn(self._kinds[place], n_right, len(self._guesses[place]))
+        self._plans.clear()
+        self._fruitless = 0 if n_right else self._fruitless + 1
+        self.counts.n_right += n_right
+        self._balance = min(MOST, self._balance + n_right / len(self._guesses))
 
     def prompt_ran(self, n: int, seconds: float) -> None:
         """Take the seconds of a prompt of `n` tokens: what a token costs where many share one pass."""
@@ -185,23 +214,29 @@ class Speculator:
         for drafter in self._drafters:
             drafter.close()
 
-    def _length(self, n: int) -> int:
+    def _length(self) -> int:
         """Return how many tokens to guess: the number that promises most tokens a second, within the balance."""
         if not self._costs.plain_s or self._since_plain >= REFRESH:
             return 0
-        best, best_rate, probe, probe_rate = 0, 1.02, 0, 0.0
+        kinds = tuple(self._kinds.values())
+        if kinds not in self._plans:
+            self._plans[kinds] = self._plan(kinds)
+        for rate, cost, length in self._plans[kinds]:
+            # Where nothing promises a gain, look again now and then, with what the balance can lose.
+            if cost - 1 <= self._balance and (rate > 1 or self._balance >= START):
+                return length
+        return 0
+
+    def _plan(self, kinds: tuple[int, ...]) -> Plan:
+        """Return (rate, cost, length) of each length, all in plain passes: those that promise most come first."""
+        plan: Plan = []
         for length in LENGTHS:
-            extra = length * len(self._kinds)
-            cost = self._costs.of(extra) + self._costs.guess * extra
-            if cost - 1 > self._balance or n + extra > MAX_BATCH:
-                break
-            rate = (1 + sum(self._odds.expected(kind, length) for kind in self._kinds.values()) / n) / cost
-            if rate > best_rate:
-                best, best_rate = length, rate
-            if rate > probe_rate:
-                probe, probe_rate = length, rate
-        # Nothing promises a gain: look again, now and then, with what the balance can lose.
-        return best or (probe if self._balance >= START else 0)
+            extra = length * len(kinds)
+            if self._n + extra <= MAX_BATCH:
+                cost = (self._costs.of(extra) + self._costs.guess * extra) * MARGIN
+                made = 1 + sum(self._odds.expected(kind, length) for kind in kinds) / self._n
+                plan.append((made / cost, cost, length))
+        return sorted(plan, reverse=True)
 
     def _checked(self, ids: Sequence[int], n: int) -> list[int]:
         """Return at most `n` guesses, up to the first that is no row of the model: drafters are not trusted."""

@@ -19,6 +19,7 @@ from petitlm.engine.kernels import ACTIVATIONS, Floats
 
 if TYPE_CHECKING:
     from petitlm.engine.layers import Weights
+    from petitlm.rotary import RotaryTables
 
 NOWHERE = -1
 NO_ACTIVATION = -1
@@ -137,15 +138,15 @@ class _Unknown:
         return range(self.n_layers)
 
 
-def record(config: ModelConfig, weights: Weights) -> Any:
+def record(config: ModelConfig, weights: Weights, turns: RotaryTables | None) -> Any:
     """Return the model's forward pass as a program of the C++ kernels.
 
-    It holds on to the weights' memory and copies none of it.
+    It holds on to the memory of the weights and of the rotary tables and copies none of it.
     """
     from petitlm.engine.layers import EngineLayers
 
     tape = Tape()
-    logits = forward(config, EngineLayers(config, weights, cast("Any", tape)), _Unknown(config.n_layers))
+    logits = forward(config, EngineLayers(config, weights, cast("Any", tape), turns), _Unknown(config.n_layers))
     return _compile(_fuse(tape.steps), cast("Symbol", logits))
 
 

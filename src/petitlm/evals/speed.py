@@ -34,8 +34,8 @@ class Generates(Protocol):
     @property
     def threads(self) -> int: ...
 
-    def generate(self, prompt: list[int], /, *, max_tokens: int, logit_bias: dict[int, float]) -> Any:
-        """Return a generation with `ids`, `prefill_s` and `decode_s`."""
+    def generate(self, prompt: list[int], /, *, max_tokens: int, logit_bias: dict[int, float], speculate: None) -> Any:
+        """Return a generation with `ids`, `prefill_s` and `decode_s`, one pass for each token."""
         ...
 
 
@@ -134,13 +134,18 @@ def check_lengths(config: ModelConfig, prefill: int, contexts: Sequence[int], n_
 def prefill_seconds(model: Generates, n: int, seed: int) -> float:
     """Return the seconds from an `n`-token prompt to its first token."""
     start = time.perf_counter()
-    model.generate(random_ids(model.config, n, seed), max_tokens=1, logit_bias=endless(model.config))
+    model.generate(random_ids(model.config, n, seed), max_tokens=1, logit_bias=endless(model.config),
+                   speculate=None)
     return time.perf_counter() - start
 
 
 def decode_rate(model: Generates, context: int, n: int, seed: int) -> float:
-    """Return tokens per second over the `n` tokens after the first, with `context` tokens before them."""
-    result = model.generate(random_ids(model.config, context, seed), max_tokens=n + 1, logit_bias=endless(model.config))
+    """Return tokens per second over the `n` tokens after the first, with `context` tokens before them.
+
+    Nothing is guessed: how often guesses are right depends on the text, and here the text is noise.
+    """
+    result = model.generate(random_ids(model.config, context, seed), max_tokens=n + 1, logit_bias=endless(model.config),
+                            speculate=None)
     assert len(result.ids) == n + 1, "the end token was made impossible"
     return n / result.decode_s
 

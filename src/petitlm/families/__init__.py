@@ -17,11 +17,12 @@ from petitlm.config import ModelConfig
 from petitlm.errors import NotFoundError
 from petitlm.families.configs import config_from_hf, config_to_hf
 from petitlm.families.gguf_configs import config_from_gguf
+from petitlm.families.gguf_writing import config_to_gguf, repeats_embedding, rope_factors
 from petitlm.families.presets import PRESETS
 from petitlm.families.tensors import Source, gguf_names, hf_names
 
-__all__ = ["PRESETS", "Source", "config_from_gguf", "config_from_hf", "config_to_hf", "gguf_names", "hf_names",
-           "preset", "prompt_shape", "published"]
+__all__ = ["PRESETS", "Source", "config_from_gguf", "config_from_hf", "config_to_gguf", "config_to_hf", "gguf_names",
+           "hf_names", "preset", "prompt_shape", "published", "repeats_embedding", "rope_factors"]
 
 
 def preset(name: str) -> ModelConfig:

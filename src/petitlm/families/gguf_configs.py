@@ -81,7 +81,8 @@ def _common(keys: _Metadata, shapes: Mapping[str, tuple[int, ...]]) -> dict[str,
             "n_kv_heads": keys.integer("attention.head_count_kv", n_heads),
             "d_head": keys.integer("attention.key_length", d_model // n_heads),
             "d_mlp": keys.integer("feed_forward_length"), "n_vocab": shapes["token_embd.weight"][0],
-            "n_ctx": keys.integer("context_length"), "tied": "output.weight" not in shapes,
+            "n_ctx": keys.integer("context_length"),
+            "tied": "output.weight" not in shapes or keys.flag("tie_word_embeddings", False),
             "bos_id": keys.token_id("bos"), "eos_id": keys.token_id("eos")}
 
 

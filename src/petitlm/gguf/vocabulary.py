@@ -17,14 +17,28 @@ from petitlm.errors import DamagedError, UsageError
 if TYPE_CHECKING:
     import tokenizers
 
-_NORMAL, _UNKNOWN, _CONTROL, _USER, _UNUSED, _BYTE = 1, 2, 3, 4, 5, 6
-_SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
+NORMAL, UNKNOWN, CONTROL, USER, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
+SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
+_OTHERS = {"unk": "unknown", "pad": "padding"}  # special tokens by other files' names and by GGUF's
 
-# How `tokenizer.ggml.pre` cuts words: None is GPT-2's own rule, built into the library.
-_LLAMA3_WORDS = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
-                 r"|\s*[\r\n]+|\s+(?!\S)|\s+")
-_WORDS: dict[str, str | None] = {"gpt-2": None, "phi-2": None, "llama-bpe": _LLAMA3_WORDS, "llama3": _LLAMA3_WORDS,
-                                 "llama-v3": _LLAMA3_WORDS}
+@dataclass(frozen=True)
+class WordRule:
+    """How a byte-level tokenizer cuts a text into words first."""
+
+    regex: str | None = None
+    """What a word is; None is GPT-2's own rule, built into the library."""
+    single_digits: bool = False
+    """Every digit is a word of its own, before the rule."""
+    whole_words: bool = False
+    """A word that is a token is taken as a whole, even if no merges lead to it."""
+
+
+_GPT2 = WordRule()
+_LLAMA3 = WordRule(r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+                   r"|\s*[\r\n]+|\s+(?!\S)|\s+", whole_words=True)
+WORDS = {"gpt-2": _GPT2, "phi-2": _GPT2, "llama-bpe": _LLAMA3, "llama3": _LLAMA3, "llama-v3": _LLAMA3,
+         "starcoder": WordRule(single_digits=True), "smollm": WordRule(single_digits=True)}
+"""The rules by the names that `tokenizer.ggml.pre` gives them."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +48,8 @@ class Vocabulary:
     backend: tokenizers.Tokenizer
     eos_id: int | None
     bos_id: int | None
+    others: dict[str, int]
+    """Ids of `unk` and `pad`, where the file has them."""
 
 
 def read_vocabulary(metadata: Mapping[str, Any], where: str) -> Vocabulary | None:
@@ -47,27 +63,29 @@ def read_vocabulary(metadata: Mapping[str, Any], where: str) -> Vocabulary | Non
     tokens, types = _tokens_and_types(metadata, where)
     eos_id, bos_id = (_id(metadata, f"tokenizer.ggml.{name}_token_id", len(tokens), where) for name in ("eos", "bos"))
     if kind == "gpt2":
-        backend, adds_bos = _byte_level(metadata, tokens, types, where), _word_rule(metadata, where) is not None
+        backend, adds_bos = _byte_level(metadata, tokens, types, where), _word_rule(metadata, where).whole_words
     elif kind == "llama":
         backend, adds_bos = _sentence_pieces(metadata, tokens, types, where), True
     else:
         raise UsageError(f"{where}: the tokenizer kind {kind!r:.40} is not supported; petit knows gpt2 and llama")
     if metadata.get("tokenizer.ggml.add_bos_token", adds_bos) and bos_id is not None:
         _add_bos(backend, tokens[bos_id], bos_id)
-    return Vocabulary(backend, eos_id, bos_id)
+    found = {ours: _id(metadata, f"tokenizer.ggml.{theirs}_token_id", len(tokens), where)
+             for ours, theirs in _OTHERS.items()}
+    return Vocabulary(backend, eos_id, bos_id, {name: id for name, id in found.items() if id is not None})
 
 
 def _tokens_and_types(metadata: Mapping[str, Any], where: str) -> tuple[list[str], list[int]]:
     tokens = metadata["tokenizer.ggml.tokens"]
     if not isinstance(tokens, list):
         raise DamagedError(f"{where}: tokenizer.ggml.tokens is no list of texts; fetch the file again")
-    types = _numbers(metadata, "tokenizer.ggml.token_type", where) or [_NORMAL] * len(tokens)
+    types = _numbers(metadata, "tokenizer.ggml.token_type", where) or [NORMAL] * len(tokens)
     if len(types) != len(tokens):
         raise DamagedError(f"{where}: {len(tokens)} tokens have {len(types)} types; fetch the file again")
     # Writers fill the rows that no token uses with [PAD<id>], early ones without marking them as unused.
-    types = [_UNUSED if token == f"[PAD{id}]" else int(kind)
+    types = [UNUSED if token == f"[PAD{id}]" else int(kind)
              for id, (token, kind) in enumerate(zip(tokens, types, strict=True))]
-    used = [token for token, kind in zip(tokens, types, strict=True) if kind != _UNUSED]
+    used = [token for token, kind in zip(tokens, types, strict=True) if kind != UNUSED]
     if len(set(used)) != len(used):
         raise DamagedError(f"{where}: two tokens of the vocabulary are the same; fetch the file again")
     return tokens, types
@@ -78,29 +96,29 @@ def _byte_level(metadata: Mapping[str, Any], tokens: list[str], types: list[int]
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 
     words = _word_rule(metadata, where)
-    vocabulary = {token: id for id, token in enumerate(tokens) if types[id] != _UNUSED}
+    vocabulary = {token: id for id, token in enumerate(tokens) if types[id] != UNUSED}
     merges = _merges(metadata, vocabulary, where)
-    # Llama 3 takes a word that is a token as a whole, even if no merges lead to it.
-    backend = Tokenizer(models.BPE(vocabulary, merges, ignore_merges=words is not None))
-    cut = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=words is None)
-    backend.pre_tokenizer = cut if words is None else pre_tokenizers.Sequence(
-        [pre_tokenizers.Split(Regex(words), behavior="isolated"), cut])
+    backend = Tokenizer(models.BPE(vocabulary, merges, ignore_merges=words.whole_words))
+    cut = [pre_tokenizers.Digits(individual_digits=True)] if words.single_digits else []
+    cut += [pre_tokenizers.Split(Regex(words.regex), behavior="isolated")] if words.regex else []
+    cut += [pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=words.regex is None)]
+    backend.pre_tokenizer = cut[0] if len(cut) == 1 else pre_tokenizers.Sequence(cut)
     backend.decoder = decoders.ByteLevel()
     alphabet = set(pre_tokenizers.ByteLevel.alphabet())
     # A token with other characters than the byte alphabet, such as a run of spaces, can only be an added one.
-    spelled_out = {id for id, token in enumerate(tokens) if types[id] == _NORMAL and not set(token) <= alphabet}
-    _add_whole_tokens(backend, tokens, [_USER if id in spelled_out else kind for id, kind in enumerate(types)])
+    spelled_out = {id for id, token in enumerate(tokens) if types[id] == NORMAL and not set(token) <= alphabet}
+    _add_whole_tokens(backend, tokens, [USER if id in spelled_out else kind for id, kind in enumerate(types)])
     return backend
 
 
-def _word_rule(metadata: Mapping[str, Any], where: str) -> str | None:
+def _word_rule(metadata: Mapping[str, Any], where: str) -> WordRule:
     name = metadata.get("tokenizer.ggml.pre")
     if name is None and metadata.get("general.architecture") in ("phi2", "gpt2"):
         name = "gpt-2"  # files from before the key was written
-    if name not in _WORDS:
+    if name not in WORDS:
         raise UsageError(f"{where}: the word rule tokenizer.ggml.pre={name!r:.40} is not known; petit knows "
-                         f"{', '.join(_WORDS)}; take the model's Hugging Face folder instead")
-    return _WORDS[name]
+                         f"{', '.join(WORDS)}; take the model's Hugging Face folder instead")
+    return WORDS[name]
 
 
 def _merges(metadata: Mapping[str, Any], vocabulary: Mapping[str, int], where: str) -> list[tuple[str, str]]:
@@ -122,21 +140,21 @@ def _sentence_pieces(metadata: Mapping[str, Any], tokens: list[str], types: list
     scores = _numbers(metadata, "tokenizer.ggml.scores", where)
     if len(scores) != len(tokens):
         raise DamagedError(f"{where}: {len(tokens)} tokens have {len(scores)} scores; fetch the file again")
-    vocabulary = {token: id for id, token in enumerate(tokens) if types[id] != _UNUSED}
-    unknown = next((token for token, kind in zip(tokens, types, strict=True) if kind == _UNKNOWN), None)
-    merges = _merges_by_score(tokens, types, scores)
+    vocabulary = {token: id for id, token in enumerate(tokens) if types[id] != UNUSED}
+    unknown = next((token for token, kind in zip(tokens, types, strict=True) if kind == UNKNOWN), None)
+    merges = merges_by_score(tokens, types, scores)
     backend = Tokenizer(models.BPE(vocabulary, merges, unk_token=unknown, fuse_unk=True, byte_fallback=True))
-    in_front = [normalizers.Prepend(_SPACE)] if metadata.get("tokenizer.ggml.add_space_prefix", True) else []
-    backend.normalizer = normalizers.Sequence([*in_front, normalizers.Replace(" ", _SPACE)])
-    steps = [decoders.Replace(_SPACE, " "), decoders.ByteFallback(), decoders.Fuse()]
+    in_front = [normalizers.Prepend(SPACE)] if metadata.get("tokenizer.ggml.add_space_prefix", True) else []
+    backend.normalizer = normalizers.Sequence([*in_front, normalizers.Replace(" ", SPACE)])
+    steps = [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse()]
     backend.decoder = decoders.Sequence([*steps, *([decoders.Strip(" ", 1, 0)] if in_front else [])])
     _add_whole_tokens(backend, tokens, types)
     return backend
 
 
-def _merges_by_score(tokens: Sequence[str], types: Sequence[int], scores: Sequence[float]) -> list[tuple[str, str]]:
+def merges_by_score(tokens: Sequence[str], types: Sequence[int], scores: Sequence[float]) -> list[tuple[str, str]]:
     """Return the merges that give the same joins as the scores: every way to split a piece, best piece first."""
-    pieces = {token: id for id, token in enumerate(tokens) if types[id] == _NORMAL}
+    pieces = {token: id for id, token in enumerate(tokens) if types[id] == NORMAL}
     ranked = sorted(pieces, key=lambda token: (-scores[pieces[token]], pieces[token]))
     return [(token[:cut], token[cut:]) for token in ranked
             for cut in sorted(range(1, len(token)), key=lambda cut: pieces.get(token[:cut], 0))
@@ -147,8 +165,8 @@ def _add_whole_tokens(backend: tokenizers.Tokenizer, tokens: Sequence[str], type
     """Mark the tokens that are matched in the text before anything else: control and user-defined ones."""
     from tokenizers import AddedToken
 
-    marked = [(token, kind) for token, kind in zip(tokens, types, strict=True) if kind in (_CONTROL, _USER) and token]
-    for is_control, group in itertools.groupby(marked, key=lambda item: item[1] == _CONTROL):
+    marked = [(token, kind) for token, kind in zip(tokens, types, strict=True) if kind in (CONTROL, USER) and token]
+    for is_control, group in itertools.groupby(marked, key=lambda item: item[1] == CONTROL):
         added = [AddedToken(token, normalized=False, special=is_control) for token, _ in group]
         (backend.add_special_tokens if is_control else backend.add_tokens)(added)
 
