@@ -138,5 +138,8 @@ class _BlockTap:
         if name in self._inputs:
             x = value.reshape(len(value), -1)
             total = x.T @ x if self._whole else (x * x).sum(0)
-            self._moments[name] = self._moments[name] + total if name in self._moments else total
+            if name in self._moments:
+                self._moments[name] += total
+            else:
+                self._moments[name] = total
         return value
