@@ -1,4 +1,4 @@
-// Attention of a flattened batch over the cache, in fp32.
+// Attention of a flattened batch over the cache, summed in fp32.
 //   scores[h, n, s] = scale * sum_k q[n, h, k] keys[s, k]      einsum: nhk,sk->hns (s <= position of n)
 //   pattern = softmax over s;   z[n, h, k] = sum_s pattern[h, n, s] values[s, k]
 //
@@ -9,46 +9,61 @@
 #include <cmath>
 #include <cstring>
 
+#include "each.h"
 #include "kernels.h"
 
 namespace petit::PETIT_ISA {
 
-constexpr int QUERIES = 4;  // neighbouring tokens of one sequence that share each load of the cache
-
 inline F load_cached(const uint16_t* p) { return load_half(p); }
 inline F load_cached(const float* p) { return load(p); }
+inline F load_cached(const int8_t* p) { return load_int8(p); }
 
-template <class T> struct Head {  // one slot's cache of one kv head
+template <class T> struct Head {  // one slot's cache of one kv head; scales for int8
   const T *keys, *values;
-  Head(const Cache& c, int64_t slot, int64_t g)
-      : keys(reinterpret_cast<const T*>(c.keys + (slot * c.kv_heads + g) * c.key_bytes())),
-        values(reinterpret_cast<const T*>(c.values + (slot * c.kv_heads + g) * c.value_bytes())) {}
+  const float *key_scales, *value_scales;
+  Head(const Cache& c, int64_t slot, int64_t g) {
+    const int64_t at = (slot * c.kv_heads + g) * c.length;
+    keys = reinterpret_cast<const T*>(c.keys) + at * c.d_head;
+    values = reinterpret_cast<const T*>(c.values) + at * round_up(c.d_head, 16);
+    key_scales = c.kind == Cache::INT8 ? c.key_scales + at : nullptr;
+    value_scales = c.kind == Cache::INT8 ? c.value_scales + at : nullptr;
+  }
 };
 
 // M queries times B panels of 16 positions: sums that do not wait for each other keep the adders busy.
 template <class T, int M, int B>
-inline void score_panels(const T* keys, int64_t d_head, const float* q, int64_t stride, float scale, float* out,
-                         int64_t out_stride) {
+inline void score_panels(const T* keys, int64_t d_head, const float* scales, const float* q, int64_t stride,
+                         float scale, float* out, int64_t out_stride) {
   F acc[M * B];
-  for (int i = 0; i < M * B; i++) acc[i] = zero();
-  for (int64_t k = 0; k < d_head; k++)
-    for (int b = 0; b < B; b++) {
-      const F key = load_cached(keys + (b * d_head + k) * 16);
-      for (int m = 0; m < M; m++) acc[b * M + m] = fma(key, set(q[m * stride + k]), acc[b * M + m]);
-    }
-  for (int b = 0; b < B; b++)
-    for (int m = 0; m < M; m++) store(out + m * out_stride + 16 * b, mul(acc[b * M + m], set(scale)));
+  each<M * B>(PETIT_EACH(i) { acc[i] = zero(); });
+  for (int64_t k = 0; k < d_head; k++, keys += 16, q++)
+    each<B>(PETIT_EACH(b) {
+      const T* at = keys + b * d_head * 16;
+      if (M == 1) __builtin_prefetch(at + B * d_head * 16);  // the next panels
+      const F key = load_cached(at);
+      each<M>(PETIT_EACH(m) { acc[b * M + m] = fma(key, set(q[m * stride]), acc[b * M + m]); });
+    });
+  each<B>(PETIT_EACH(b) {
+    each<M>(PETIT_EACH(m) {
+      const F y = mul(acc[b * M + m], set(scale));
+      store(out + m * out_stride + 16 * b, scales ? mul(y, load(scales + 16 * b)) : y);
+    });
+  });
 }
 
 // out[m][s] for s below `length` rounded up to 16; q rows are `stride` apart.
 template <class T, int M>
-inline void score_rows(const T* keys, int64_t d_head, int64_t length, const float* q, int64_t stride, float scale,
+inline void score_rows(const Head<T>& head, int64_t d_head, int64_t length, const float* q, int64_t stride, float scale,
                        float* out, int64_t out_stride) {
   constexpr int B = M == 1 ? 4 : 2;
+  const float* scales = head.key_scales;
   int64_t s = 0;
   for (; s + 16 * (B - 1) < length; s += 16 * B)
-    score_panels<T, M, B>(keys + s * d_head, d_head, q, stride, scale, out + s, out_stride);
-  for (; s < length; s += 16) score_panels<T, M, 1>(keys + s * d_head, d_head, q, stride, scale, out + s, out_stride);
+    score_panels<T, M, B>(head.keys + s * d_head, d_head, scales ? scales + s : scales, q, stride, scale, out + s,
+                          out_stride);
+  for (; s < length; s += 16)
+    score_panels<T, M, 1>(head.keys + s * d_head, d_head, scales ? scales + s : scales, q, stride, scale, out + s,
+                          out_stride);
 }
 
 // In place is allowed. Positions from `length` to the next multiple of 16 become exact zeros.
@@ -85,19 +100,18 @@ inline void mix_features(const T* values, int64_t d_head, int64_t k, int64_t len
                          int64_t pattern_stride, float* z, int64_t stride) {
   const int64_t width = round_up(d_head, 16);
   F acc[M * B];
-  for (int i = 0; i < M * B; i++) acc[i] = zero();
-  for (int64_t s = 0; s < length; s++)
-    for (int b = 0; b < B; b++) {
-      const F v = load_cached(values + s * width + k + 16 * b);
-      for (int m = 0; m < M; m++) acc[b * M + m] = fma(v, set(pattern[m * pattern_stride + s]), acc[b * M + m]);
-    }
-  for (int b = 0; b < B; b++)
-    for (int m = 0; m < M; m++) {
-      const int64_t left = d_head - k - 16 * b;
-      float* to = z + m * stride + k + 16 * b;
-      if (left >= 16) store(to, acc[b * M + m]);
-      else store_n(to, acc[b * M + m], left);
-    }
+  each<M * B>(PETIT_EACH(i) { acc[i] = zero(); });
+  values += k;
+  for (int64_t s = 0; s < length; s++, values += width, pattern++)
+    each<B>(PETIT_EACH(b) {
+      if (M == 1) __builtin_prefetch(reinterpret_cast<const char*>(values + 16 * b) + 2048);
+      const F v = load_cached(values + 16 * b);
+      each<M>(PETIT_EACH(m) { acc[b * M + m] = fma(v, set(pattern[m * pattern_stride]), acc[b * M + m]); });
+    });
+  each<B>(PETIT_EACH(b) {
+    const int64_t left = d_head - k - 16 * b;
+    each<M>(PETIT_EACH(m) { store_up_to(z + m * stride + k + 16 * b, acc[b * M + m], left < 16 ? left : 16); });
+  });
 }
 
 // z rows `stride` apart; pattern[m][s] must be zero from a token's own position on.
@@ -125,14 +139,13 @@ inline int64_t neighbours(const Tokens& t, int64_t i) {
 
 // Call f(first token, how many, head, thread) for every head of every run of neighbours.
 template <class Fn> void each_run(Pool& pool, const Tokens& t, int64_t heads, const Fn& f) {
-  const int64_t blocks = (t.n + QUERIES - 1) / QUERIES;
-  pool.run(heads * blocks, t.n == 1 ? heads / pool.threads() + 1 : 4, [&](int64_t begin, int64_t end, int thread) {
+  const int64_t blocks = (t.n + QUERIES - 1) / QUERIES, shares = heads * blocks / (4 * pool.threads());
+  pool.run(heads * blocks, t.n == 1 ? (shares > 1 ? shares : 1) : 4, [&](int64_t begin, int64_t end, int thread) {
     for (int64_t j = begin; j < end; j++) {
       const int64_t h = j / blocks, first = j % blocks * QUERIES, last = first + QUERIES < t.n ? first + QUERIES : t.n;
       for (int64_t i = first; i < last;) {
         int64_t m = neighbours(t, i);
         if (i + m > last) m = last - i;
-        if (m < QUERIES) m = 1;
         f(i, m, h, thread);
         i += m;
       }
@@ -146,30 +159,45 @@ inline int64_t longest(const Tokens& t) {
   return s;
 }
 
+// Values in int8 are multiplied by their scales through the pattern: one product for each position.
+inline void scale_row(float* row, const float* scales, int64_t length) {
+  for (int64_t s = 0; s < length; s += 16) store(row + s, mul(load(row + s), load(scales + s)));
+}
+
+template <class T, int M>
+inline void attend_run(const Head<T>& head, const Tokens& t, int64_t i, int64_t m, int64_t d_head, const float* q,
+                       int64_t stride, float scale, float* work, int64_t row, float* z) {
+  if constexpr (M > 1)
+    if (m < M) return attend_run<T, M - 1>(head, t, i, m, d_head, q, stride, scale, work, row, z);
+  const int64_t length = t.positions[i + M - 1] + 1;
+  score_rows<T, M>(head, d_head, length, q, stride, scale, work, row);
+  for (int64_t j = 0; j < M; j++) {
+    float* own_row = work + j * row;
+    const int64_t own = t.positions[i + j] + 1;
+    softmax_row(own_row, own, own_row);
+    for (int64_t s = round_up(own, 16); s < length; s++) own_row[s] = 0.0f;
+    if (head.value_scales) scale_row(own_row, head.value_scales, own);
+  }
+  mix_rows<T, M>(head.values, d_head, length, work, row, z, stride);
+}
+
 template <class T>
 void attend_as(Pool& pool, const Cache& c, const Tokens& t, const float* q, int64_t heads, float scale, float* z) {
   const int64_t row = round_up(longest(t), 16), k = c.d_head, group = heads / c.kv_heads, stride = heads * k;
   pool.reserve_each(QUERIES * row);
   each_run(pool, t, heads, [&](int64_t i, int64_t m, int64_t h, int thread) {
     const Head<T> head(c, t.slots[i], h / group);
-    const int64_t length = t.positions[i + m - 1] + 1;
-    const float* query = q + i * stride + h * k;
-    float *out = z + i * stride + h * k, *work = pool.scratch_of(thread);
-    if (m == 1) score_rows<T, 1>(head.keys, k, length, query, stride, scale, work, row);
-    else score_rows<T, QUERIES>(head.keys, k, length, query, stride, scale, work, row);
-    for (int64_t j = 0; j < m; j++) {
-      const int64_t own = t.positions[i + j] + 1;
-      softmax_row(work + j * row, own, work + j * row);
-      for (int64_t s = round_up(own, 16); s < length; s++) work[j * row + s] = 0.0f;
-    }
-    if (m == 1) mix_rows<T, 1>(head.values, k, length, work, row, out, stride);
-    else mix_rows<T, QUERIES>(head.values, k, length, work, row, out, stride);
+    attend_run<T, QUERIES>(head, t, i, m, k, q + i * stride + h * k, stride, scale, pool.scratch_of(thread), row,
+                           z + i * stride + h * k);
   });
 }
 
 inline void attend(Pool& pool, const Cache& c, const Tokens& t, const float* q, int64_t heads, float scale, float* z) {
-  if (c.half) attend_as<uint16_t>(pool, c, t, q, heads, scale, z);
-  else attend_as<float>(pool, c, t, q, heads, scale, z);
+  switch (c.kind) {
+    case Cache::HALF: return attend_as<uint16_t>(pool, c, t, q, heads, scale, z);
+    case Cache::INT8: return attend_as<int8_t>(pool, c, t, q, heads, scale, z);
+    default: return attend_as<float>(pool, c, t, q, heads, scale, z);
+  }
 }
 
 template <class T>
@@ -182,7 +210,7 @@ void scores_as(Pool& pool, const Cache& c, const Tokens& t, const float* q, int6
       const Head<T> head(c, t.slots[j], h / group);
       const int64_t own = t.positions[j] + 1;
       float *to = out + (h * t.n + j) * s, *work = pool.scratch_of(thread);
-      score_rows<T, 1>(head.keys, k, own, q + (j * heads + h) * k, 0, scale, work, 0);
+      score_rows<T, 1>(head, k, own, q + (j * heads + h) * k, 0, scale, work, 0);
       std::memcpy(to, work, static_cast<size_t>(own) * 4);
       for (int64_t x = own; x < s; x++) to[x] = -INFINITY;
     }
@@ -191,8 +219,11 @@ void scores_as(Pool& pool, const Cache& c, const Tokens& t, const float* q, int6
 
 inline void scores(Pool& pool, const Cache& c, const Tokens& t, const float* q, int64_t heads, float scale, int64_t s,
                    float* out) {
-  if (c.half) scores_as<uint16_t>(pool, c, t, q, heads, scale, s, out);
-  else scores_as<float>(pool, c, t, q, heads, scale, s, out);
+  switch (c.kind) {
+    case Cache::HALF: return scores_as<uint16_t>(pool, c, t, q, heads, scale, s, out);
+    case Cache::INT8: return scores_as<int8_t>(pool, c, t, q, heads, scale, s, out);
+    default: return scores_as<float>(pool, c, t, q, heads, scale, s, out);
+  }
 }
 
 inline void softmax(Pool& pool, const Tokens& t, int64_t heads, int64_t s, const float* in, float* out) {
@@ -212,50 +243,91 @@ inline void softmax(Pool& pool, const Tokens& t, int64_t heads, int64_t s, const
 
 template <class T>
 void mix_as(Pool& pool, const Cache& c, const Tokens& t, const float* pattern, int64_t heads, int64_t s, float* z) {
-  const int64_t k = c.d_head, group = heads / c.kv_heads;
-  each_run(pool, t, heads, [&](int64_t i, int64_t m, int64_t h, int) {
+  const int64_t k = c.d_head, group = heads / c.kv_heads, row = round_up(longest(t), 16);
+  pool.reserve_each(row);
+  each_run(pool, t, heads, [&](int64_t i, int64_t m, int64_t h, int thread) {
     for (int64_t j = i; j < i + m; j++) {
       const Head<T> head(c, t.slots[j], h / group);
-      mix_rows<T, 1>(head.values, k, t.positions[j] + 1, pattern + (h * t.n + j) * s, 0, z + (j * heads + h) * k, 0);
+      const int64_t own = t.positions[j] + 1;
+      const float* weights = pattern + (h * t.n + j) * s;
+      if (head.value_scales) {
+        float* work = pool.scratch_of(thread);
+        std::memcpy(work, weights, static_cast<size_t>(own) * 4);
+        scale_row(work, head.value_scales, own);
+        weights = work;
+      }
+      mix_rows<T, 1>(head.values, k, own, weights, 0, z + (j * heads + h) * k, 0);
     }
   });
 }
 
 inline void mix(Pool& pool, const Cache& c, const Tokens& t, const float* pattern, int64_t heads, int64_t s, float* z) {
-  if (c.half) mix_as<uint16_t>(pool, c, t, pattern, heads, s, z);
-  else mix_as<float>(pool, c, t, pattern, heads, s, z);
+  switch (c.kind) {
+    case Cache::HALF: return mix_as<uint16_t>(pool, c, t, pattern, heads, s, z);
+    case Cache::INT8: return mix_as<int8_t>(pool, c, t, pattern, heads, s, z);
+    default: return mix_as<float>(pool, c, t, pattern, heads, s, z);
+  }
 }
 
-inline void to_cache(float* p, F x) { store(p, x); }
-inline void to_cache(uint16_t* p, F x) {
+inline void to_cache(float* p, F x, F) { store(p, x); }
+inline void to_cache(uint16_t* p, F x, F) {
   // A key beyond fp16 would become infinite and poison every later score: keep the largest instead.
   store_half(p, min(max(x, set(-65504.0f)), set(65504.0f)));
+}
+inline void to_cache(int8_t* p, F x, F inverse) { store_bytes(p, max(mul(x, inverse), set(-127.0f))); }
+
+inline float largest(const float* x, int64_t d) {
+  F most = zero();
+  for (int64_t j = 0; j < d; j += 16) {
+    const F v = load_up_to(x + j, d - j < 16 ? d - j : 16);
+    most = max(most, max(v, sub(zero(), v)));
+  }
+  return maximum(most);
+}
+
+// One position's key, spread over its panel, or value, side by side with zeros up to whole vectors.
+template <class T, bool KEY> inline void store_row(const float* from, int64_t d, T* to, float* scale) {
+  F inverse = zero();
+  if (scale) {
+    const float top = largest(from, d);
+    inverse = set(top > 0.0f ? 127.0f / top : 0.0f);
+    *scale = top * (1.0f / 127.0f);
+  }
+  for (int64_t j = 0; j < d; j += 16) {
+    const int64_t m = d - j < 16 ? d - j : 16;
+    const F x = load_up_to(from + j, m);
+    if (!KEY) {
+      to_cache(to + j, x, inverse);
+      continue;
+    }
+    T lanes[16];
+    to_cache(lanes, x, inverse);
+    for (int64_t l = 0; l < m; l++) to[16 * (j + l)] = lanes[l];
+  }
 }
 
 template <class T>
 void store_as(Pool& pool, const Cache& c, const Tokens& t, const float* k, const float* v) {
   const int64_t d = c.d_head, width = round_up(d, 16);
-  pool.run(t.n, 8, [&](int64_t begin, int64_t end, int) {
-    for (int64_t i = begin; i < end; i++)
-      for (int64_t g = 0; g < c.kv_heads; g++) {
-        const int64_t s = t.positions[i], at = t.slots[i] * c.kv_heads + g;
-        T* key = reinterpret_cast<T*>(c.keys + at * c.key_bytes()) + s / 16 * 16 * d + s % 16;
-        T* value = reinterpret_cast<T*>(c.values + at * c.value_bytes()) + s * width;
-        const float *from_k = k + (i * c.kv_heads + g) * d, *from_v = v + (i * c.kv_heads + g) * d;
-        for (int64_t j = 0; j < d; j += 16) {
-          const int64_t m = d - j < 16 ? d - j : 16;
-          T lanes[16];
-          to_cache(lanes, load_up_to(from_k + j, m));
-          for (int64_t l = 0; l < m; l++) key[16 * (j + l)] = lanes[l];
-          to_cache(value + j, load_up_to(from_v + j, m));  // zeros up to the row's whole width
-        }
+  pool.run(t.n, 16, [&](int64_t begin, int64_t end, int) {
+    for (int64_t g = 0; g < c.kv_heads; g++)  // head by head: neighbouring positions share the lines of a panel
+      for (int64_t i = begin; i < end; i++) {
+        const int64_t s = t.positions[i], at = (t.slots[i] * c.kv_heads + g) * c.length,
+                      from = (i * c.kv_heads + g) * d;
+        T* key = reinterpret_cast<T*>(c.keys) + at * d + s / 16 * 16 * d + s % 16;
+        T* value = reinterpret_cast<T*>(c.values) + (at + s) * width;
+        store_row<T, true>(k + from, d, key, c.key_scales ? c.key_scales + at + s : nullptr);
+        store_row<T, false>(v + from, d, value, c.value_scales ? c.value_scales + at + s : nullptr);
       }
   });
 }
 
 inline void store_kv(Pool& pool, const Cache& c, const Tokens& t, const float* k, const float* v) {
-  if (c.half) store_as<uint16_t>(pool, c, t, k, v);
-  else store_as<float>(pool, c, t, k, v);
+  switch (c.kind) {
+    case Cache::HALF: return store_as<uint16_t>(pool, c, t, k, v);
+    case Cache::INT8: return store_as<int8_t>(pool, c, t, k, v);
+    default: return store_as<float>(pool, c, t, k, v);
+  }
 }
 
 }  // namespace petit::PETIT_ISA

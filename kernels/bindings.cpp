@@ -1,79 +1,59 @@
-// The only file that knows Python: checks shapes and types, releases the GIL, calls a kernel.
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
-#include <nanobind/stl/string.h>
+// The kernels for Python: checks shapes and types, releases the GIL, calls a kernel.
+#include "bindings.h"
 
+#include <atomic>
 #include <chrono>
-#include <memory>
-#include <stdexcept>
-#include <string>
 
-#include "kernels.h"
-
-namespace nb = nanobind;
-using namespace petit;
-
-namespace {
-
-template <class T, int D> using Array = nb::ndarray<T, nb::ndim<D>, nb::c_contig, nb::device::cpu>;
-template <int D> using In = Array<const float, D>;
-template <int D> using Out = Array<float, D>;
-using Bytes = Array<const uint8_t, 1>;
-using Ints = Array<const int32_t, 1>;
-using AnyArray = nb::ndarray<nb::c_contig, nb::device::cpu>;
-
-void check(bool ok, const char* what) {
-  if (!ok) throw std::invalid_argument(what);
-}
-
-class Engine {  // a pool of threads and the kernels of one instruction set
- public:
-  Engine(int threads, const std::string& isa) : kernels_(choose(isa.c_str())) {
-    check(threads >= 1 && threads <= 1024, "threads must be from 1 to 1024");
-    check(kernels_ != nullptr, "this processor cannot run the instruction set asked for");
-    pool_ = std::make_unique<Pool>(threads);
-  }
-
-  std::string isa() const { return kernels_->name; }
-  int threads() const { return pool_->threads(); }
-
-  template <class F> void call(const F& f) {
-    nb::gil_scoped_release release;
-    std::lock_guard<std::mutex> lock(pool_->guard());
-    f(*pool_, *kernels_);
-  }
-
- private:
-  const Kernels* kernels_;
-  std::unique_ptr<Pool> pool_;
-};
+namespace petit {
 
 Matrix matrix(int format, int64_t rows, int64_t columns, const Bytes& data) {
-  check(format >= Q4 && format <= F32, "unknown weight format");
+  check(format >= Q4 && format <= Q4_0, "unknown weight format");
   check(rows > 0 && columns > 0, "a matrix needs rows and columns");
   check(static_cast<int64_t>(data.shape(0)) == packed_bytes(format, rows, columns), "packed data has the wrong size");
   return {format, rows, columns, data.data()};
 }
 
-// keys: (slots, G, S/16, K, 16); values: (slots, G, S, K rounded up to 16); both float16 or float32
-Cache cache_of(const AnyArray& keys, const AnyArray& values) {
+const float* bias_of(const nb::object& bias, int64_t rows) {
+  if (bias.is_none()) return nullptr;
+  const auto array = nb::cast<In<1>>(bias);
+  check(static_cast<int64_t>(array.shape(0)) == rows, "bias has the wrong length");
+  return array.data();
+}
+
+namespace {
+
+Cache::Kind kind_of(const AnyArray& array) {
+  if (array.dtype() == nb::dtype<uint16_t>()) return Cache::HALF;
+  if (array.dtype() == nb::dtype<int8_t>()) return Cache::INT8;
+  check(array.dtype() == nb::dtype<float>(), "cache: float32, fp16 seen as uint16, or int8");
+  return Cache::FLOAT;
+}
+
+float* scales_of(const nb::object& scales, const Cache& c) {
+  const auto array = nb::cast<Array<float, 3>>(scales);
+  check(static_cast<int64_t>(array.shape(0)) == c.slots && static_cast<int64_t>(array.shape(1)) == c.kv_heads &&
+            static_cast<int64_t>(array.shape(2)) == c.length,
+        "cache: scales of the wrong shape");
+  return array.data();
+}
+
+}  // namespace
+
+CacheLayer::CacheLayer(AnyArray keys, AnyArray values, nb::object key_scales, nb::object value_scales)
+    : held_{nb::cast(keys), nb::cast(values), key_scales, value_scales} {
   check(keys.ndim() == 5 && values.ndim() == 4 && keys.shape(4) == 16, "cache: wrong number of dimensions");
-  const bool half = keys.dtype() == nb::dtype<uint16_t>();
-  check(half ? values.dtype() == nb::dtype<uint16_t>()
-             : keys.dtype() == nb::dtype<float>() && values.dtype() == nb::dtype<float>(),
-        "cache: keys and values must both be float32, or fp16 seen as uint16");
-  Cache c{half,
-          static_cast<int64_t>(keys.shape(0)),
-          static_cast<int64_t>(keys.shape(1)),
-          static_cast<int64_t>(values.shape(2)),
-          static_cast<int64_t>(keys.shape(3)),
-          static_cast<uint8_t*>(const_cast<void*>(keys.data())),
-          static_cast<uint8_t*>(const_cast<void*>(values.data()))};
+  cache_.kind = kind_of(keys);
+  check(kind_of(values) == cache_.kind, "cache: keys and values must be of one type");
+  cache_.slots = static_cast<int64_t>(keys.shape(0)), cache_.kv_heads = static_cast<int64_t>(keys.shape(1));
+  cache_.length = static_cast<int64_t>(values.shape(2)), cache_.d_head = static_cast<int64_t>(keys.shape(3));
+  cache_.keys = static_cast<uint8_t*>(keys.data()), cache_.values = static_cast<uint8_t*>(values.data());
   check(values.shape(0) == keys.shape(0) && values.shape(1) == keys.shape(1) &&
-            static_cast<int64_t>(keys.shape(2)) * 16 == c.length &&
-            static_cast<int64_t>(values.shape(3)) == round_up(c.d_head, 16),
+            static_cast<int64_t>(keys.shape(2)) * 16 == cache_.length &&
+            static_cast<int64_t>(values.shape(3)) == round_up(cache_.d_head, 16),
         "cache: keys and values do not belong together");
-  return c;
+  check(key_scales.is_none() == (cache_.kind != Cache::INT8), "cache: scales go with int8, and only with it");
+  if (cache_.kind != Cache::INT8) return;
+  cache_.key_scales = scales_of(key_scales, cache_), cache_.value_scales = scales_of(value_scales, cache_);
 }
 
 Tokens tokens_of(const Ints& positions, const Ints& slots, int64_t n, int64_t length, int64_t n_slots) {
@@ -89,6 +69,8 @@ Tokens tokens_of(const Ints& positions, const Ints& slots, int64_t n, int64_t le
 void check_heads(int64_t heads, int64_t d_head, const Cache& c) {
   check(d_head == c.d_head && heads % c.kv_heads == 0, "query heads do not fit the cache");
 }
+
+namespace {
 
 double read_bandwidth(Engine& e, Bytes data, int passes) {
   // Plain sequential 8-byte loads of the whole buffer by all threads: what decoding is bound by.
@@ -111,12 +93,23 @@ double read_bandwidth(Engine& e, Bytes data, int passes) {
 }
 
 }  // namespace
+}  // namespace petit
+
+using namespace petit;
 
 NB_MODULE(_kernels, m) {
   m.attr("Q4") = static_cast<int>(Q4), m.attr("Q8") = static_cast<int>(Q8);
   m.attr("F16") = static_cast<int>(F16), m.attr("F32") = static_cast<int>(F32);
+  m.attr("Q4_0") = static_cast<int>(Q4_0);
   m.def("packed_bytes", [](int format, int64_t rows, int64_t columns) { return packed_bytes(format, rows, columns); });
-  m.def("can_run", [](const std::string& isa) { return choose(isa.c_str()) != nullptr; });
+  m.def("features", &features);
+  m.def("best", [](uint32_t features) { return std::string(choose("auto", features)->name); });
+  m.def("can_run", [](const std::string& isa) { return choose(isa.c_str(), features()) != nullptr; });
+
+  nb::class_<CacheLayer>(m, "CacheLayer")
+      .def(nb::init<AnyArray, AnyArray, nb::object, nb::object>(), nb::arg("keys"), nb::arg("values"),
+           nb::arg("key_scales").none(), nb::arg("value_scales").none());
+  bind_program(m);
 
   nb::class_<Engine>(m, "Engine")
       .def(nb::init<int, const std::string&>(), nb::arg("threads"), nb::arg("isa") = "auto")
@@ -130,13 +123,9 @@ NB_MODULE(_kernels, m) {
             check(static_cast<int64_t>(x.shape(1)) == columns, "x has the wrong width");
             check(static_cast<int64_t>(y.shape(0)) == n && static_cast<int64_t>(y.shape(1)) == rows,
                   "y has the wrong shape");
-            const float* b = nullptr;
-            if (!bias.is_none()) {
-              const auto array = nb::cast<In<1>>(bias);
-              check(static_cast<int64_t>(array.shape(0)) == rows, "bias has the wrong length");
-              b = array.data();
-            }
-            e.call([&](Pool& pool, const Kernels& k) { k.matmul(pool, w, x.data(), n, b, y.data()); });
+            const float* b = bias_of(bias, rows);
+            const Job job{w, b, nullptr, NONE, y.data()};
+            e.call([&](Pool& pool, const Kernels& k) { k.matmul(pool, &job, 1, x.data(), n); });
           },
           nb::arg("format"), nb::arg("rows"), nb::arg("columns"), nb::arg("data"), nb::arg("x"), nb::arg("bias").none(),
           nb::arg("y"))
@@ -188,8 +177,8 @@ NB_MODULE(_kernels, m) {
              });
            })
       .def("store",
-           [](Engine& e, AnyArray keys, AnyArray values, Ints positions, Ints slots, In<3> k_new, In<3> v_new) {
-             const Cache c = cache_of(keys, values);
+           [](Engine& e, const CacheLayer& layer, Ints positions, Ints slots, In<3> k_new, In<3> v_new) {
+             const Cache& c = layer.cache();
              const Tokens t = tokens_of(positions, slots, static_cast<int64_t>(k_new.shape(0)), c.length, c.slots);
              check(k_new.shape(0) == v_new.shape(0) && static_cast<int64_t>(k_new.shape(1)) == c.kv_heads &&
                        static_cast<int64_t>(v_new.shape(1)) == c.kv_heads &&
@@ -199,8 +188,8 @@ NB_MODULE(_kernels, m) {
              e.call([&](Pool& pool, const Kernels& k) { k.store(pool, c, t, k_new.data(), v_new.data()); });
            })
       .def("attend",
-           [](Engine& e, AnyArray keys, AnyArray values, Ints positions, Ints slots, In<3> q, float scale, Out<3> z) {
-             const Cache c = cache_of(keys, values);
+           [](Engine& e, const CacheLayer& layer, Ints positions, Ints slots, In<3> q, float scale, Out<3> z) {
+             const Cache& c = layer.cache();
              const int64_t n = static_cast<int64_t>(q.shape(0)), heads = static_cast<int64_t>(q.shape(1));
              const Tokens t = tokens_of(positions, slots, n, c.length, c.slots);
              check_heads(heads, static_cast<int64_t>(q.shape(2)), c);
@@ -209,8 +198,8 @@ NB_MODULE(_kernels, m) {
              e.call([&](Pool& pool, const Kernels& k) { k.attend(pool, c, t, q.data(), heads, scale, z.data()); });
            })
       .def("scores",
-           [](Engine& e, AnyArray keys, AnyArray values, Ints positions, Ints slots, In<3> q, float scale, Out<3> out) {
-             const Cache c = cache_of(keys, values);
+           [](Engine& e, const CacheLayer& layer, Ints positions, Ints slots, In<3> q, float scale, Out<3> out) {
+             const Cache& c = layer.cache();
              const int64_t n = static_cast<int64_t>(q.shape(0)), heads = static_cast<int64_t>(q.shape(1));
              const int64_t s = static_cast<int64_t>(out.shape(2));
              const Tokens t = tokens_of(positions, slots, n, std::min(c.length, s), c.slots);
@@ -230,8 +219,8 @@ NB_MODULE(_kernels, m) {
              e.call([&](Pool& pool, const Kernels& k) { k.softmax(pool, t, heads, s, scores.data(), out.data()); });
            })
       .def("mix",
-           [](Engine& e, AnyArray keys, AnyArray values, Ints positions, Ints slots, In<3> pattern, Out<3> z) {
-             const Cache c = cache_of(keys, values);
+           [](Engine& e, const CacheLayer& layer, Ints positions, Ints slots, In<3> pattern, Out<3> z) {
+             const Cache& c = layer.cache();
              const int64_t heads = static_cast<int64_t>(pattern.shape(0)), n = static_cast<int64_t>(pattern.shape(1));
              const int64_t s = static_cast<int64_t>(pattern.shape(2));
              const Tokens t = tokens_of(positions, slots, n, std::min(c.length, s), c.slots);
@@ -240,15 +229,23 @@ NB_MODULE(_kernels, m) {
                    "z has the wrong shape");
              e.call([&](Pool& pool, const Kernels& k) { k.mix(pool, c, t, pattern.data(), heads, s, z.data()); });
            })
-      .def("pack",
-           [](Engine& e, In<2> w, int format, Array<uint8_t, 1> out, Array<double, 2> squares) {
-             const int64_t rows = static_cast<int64_t>(w.shape(0)), columns = static_cast<int64_t>(w.shape(1));
-             matrix(format, rows, columns, Bytes(out));
-             check(static_cast<int64_t>(squares.shape(0)) == round_up(rows, PANEL) / PANEL && squares.shape(1) == 2,
-                   "squares: wrong shape");
-             e.call([&](Pool& pool, const Kernels& k) {
-               k.pack(pool, w.data(), rows, columns, format, out.data(), squares.data());
-             });
-           })
+      .def(
+          "pack",
+          [](Engine& e, In<2> w, int format, nb::object importance, Array<uint8_t, 1> out, Array<double, 2> squares) {
+            const int64_t rows = static_cast<int64_t>(w.shape(0)), columns = static_cast<int64_t>(w.shape(1));
+            matrix(format, rows, columns, Bytes(out));
+            check(static_cast<int64_t>(squares.shape(0)) == round_up(rows, PANEL) / PANEL && squares.shape(1) == 2,
+                  "squares: wrong shape");
+            const float* h = nullptr;
+            if (!importance.is_none()) {
+              const auto array = nb::cast<In<1>>(importance);
+              check(static_cast<int64_t>(array.shape(0)) == columns, "importance has the wrong length");
+              h = array.data();
+            }
+            e.call([&](Pool& pool, const Kernels& k) {
+              k.pack(pool, w.data(), rows, columns, format, h, out.data(), squares.data());
+            });
+          },
+          nb::arg("w"), nb::arg("format"), nb::arg("importance").none(), nb::arg("out"), nb::arg("squares"))
       .def("read_bandwidth", &read_bandwidth, nb::arg("data"), nb::arg("passes"));
 }

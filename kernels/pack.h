@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "formats.h"
+#include "pack_q4.h"
 #include "pool.h"
 
 namespace petit::PETIT_ISA {
@@ -62,8 +63,8 @@ inline F scale8(const Group& g) {
 }
 
 inline void pack_group(const Group& g, int format, int64_t half, uint8_t* block, double* squares) {
-  uint16_t* scales = reinterpret_cast<uint16_t*>(block + (format == Q4 ? 512 : 1024)) + 16 * half;
-  store_half(scales, format == Q4 ? best_scale4(g) : scale8(g));
+  uint16_t* scales = reinterpret_cast<uint16_t*>(block + (format == Q4_0 ? 512 : 1024)) + 16 * half;
+  store_half(scales, format == Q4_0 ? best_scale4(g) : scale8(g));
   const F d = load_half(scales);  // quantize with the scale as it is stored
   alignas(64) float inverse[16], q[16], w2[16], e2[16];
   store(inverse, d);
@@ -71,7 +72,8 @@ inline void pack_group(const Group& g, int format, int64_t half, uint8_t* block,
   F all = zero(), lost = zero();
   for (int64_t c = 0; c < GROUP; c++) {
     const F w = load(g.w[c]);
-    const F rounded = clamp_round(mul(w, load(inverse)), format == Q4 ? -8.0f : -127.0f, format == Q4 ? 7.0f : 127.0f);
+    const F rounded =
+        clamp_round(mul(w, load(inverse)), format == Q4_0 ? -8.0f : -127.0f, format == Q4_0 ? 7.0f : 127.0f);
     const F error = sub(w, mul(rounded, d));
     all = fma(w, w, all), lost = fma(error, error, lost);
     store(q, rounded);
@@ -108,8 +110,10 @@ inline void pack_float_panel(const float* w, int64_t rows, int64_t columns, int6
   }
 }
 
-// squares: [panels][2], the sums of w^2 and of (w - what is stored)^2
-inline void pack(Pool& pool, const float* w, int64_t rows, int64_t columns, int format, uint8_t* out, double* squares) {
+// importance: [columns] or null, heeded by q4 alone; squares: [panels][2], the sums of w^2 and of (w - what is
+// stored)^2
+inline void pack(Pool& pool, const float* w, int64_t rows, int64_t columns, int format, const float* importance,
+                 uint8_t* out, double* squares) {
   const int64_t bytes = panel_bytes(format, columns);
   pool.run(round_up(rows, PANEL) / PANEL, 1, [&](int64_t begin, int64_t end, int) {
     for (int64_t p = begin; p < end; p++) {
@@ -120,10 +124,14 @@ inline void pack(Pool& pool, const float* w, int64_t rows, int64_t columns, int 
         pack_float_panel(w, rows, columns, p * PANEL, format, panel, sums);
         continue;
       }
+      if (format == Q4) {
+        pack_q4_panel(w, rows, columns, importance, p * PANEL, panel, sums);
+        continue;
+      }
       Group g;
       for (int64_t c = 0; c < round_up(columns, BLOCK); c += GROUP) {
         gather(w, rows, columns, p * PANEL, c, g);
-        pack_group(g, format, c / GROUP % 2, panel + c / BLOCK * (format == Q4 ? Q4_BLOCK : Q8_BLOCK), sums);
+        pack_group(g, format, c / GROUP % 2, panel + c / BLOCK * (format == Q4_0 ? Q4_0_BLOCK : Q8_BLOCK), sums);
       }
     }
   });

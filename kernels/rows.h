@@ -73,6 +73,20 @@ inline void rms_norm(Pool& pool, const float* x, int64_t n, int64_t d, const flo
 // form of GELU (Hendrycks and Gimpel 2016), since 0.5 (1 + tanh(u)) = 1 / (1 + exp(-2u)).
 inline F gate_by(F x, F t) { return div(x, add(set(1.0f), exp(sub(zero(), t)))); }
 
+// x times the share of a normal distribution below x: x - x tail for x >= 0, else x tail, where
+// tail = erfc(|x| / sqrt(2)) / 2. erfc is a Chebyshev fit, off by at most 1.2e-7 of its value (Press et al.,
+// Numerical Recipes, section 6.2): the C library's own differs from system to system.
+inline F gelu(F x) {
+  constexpr float FIT[] = {-0.82215223f, 1.48851587f, -1.13520398f, 0.27886807f, -0.18628806f,
+                           0.09678418f,  0.37409196f, 1.00002368f,  -1.26551223f};
+  const F z = mul(max(x, sub(zero(), x)), set(0.70710678118654752f));
+  const F t = div(set(1.0f), fma(z, set(0.5f), set(1.0f)));
+  F p = set(0.17087277f);
+  for (const float f : FIT) p = fma(p, t, set(f));
+  const F tail = mul(x, mul(mul(set(0.5f), t), exp(sub(p, mul(z, z)))));
+  return select(x, zero(), tail, sub(x, tail));
+}
+
 inline F activation(int kind, F x) {
   switch (kind) {
     case GELU_TANH: {
@@ -81,12 +95,7 @@ inline F activation(int kind, F x) {
     }
     case SILU: return gate_by(x, x);
     case RELU: return max(x, zero());
-    default: {  // GELU by the error function, from the C library: rare, so plain
-      alignas(64) float t[16];
-      store(t, x);
-      for (float& v : t) v = 0.5f * v * (1.0f + std::erf(v * 0.70710678118654752f));
-      return load(t);
-    }
+    default: return gelu(x);
   }
 }
 
@@ -95,6 +104,16 @@ inline void activate(Pool& pool, int kind, const float* x, int64_t n, float* y) 
     for (int64_t i = begin * 16; i < end * 16 && i < n; i += 16) {
       const int64_t m = n - i < 16 ? n - i : 16;
       store_up_to(y + i, activation(kind, load_up_to(x + i, m)), m);
+    }
+  });
+}
+
+inline void combine(Pool& pool, bool product, const float* a, const float* b, int64_t n, float* y) {
+  pool.run((n + 15) / 16, 2048, [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin * 16; i < end * 16 && i < n; i += 16) {
+      const int64_t m = n - i < 16 ? n - i : 16;
+      const F u = load_up_to(a + i, m), v = load_up_to(b + i, m);
+      store_up_to(y + i, product ? mul(u, v) : add(u, v), m);
     }
   });
 }

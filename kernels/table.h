@@ -12,6 +12,7 @@
    petit::PETIT_ISA::layer_norm, \
    petit::PETIT_ISA::rms_norm,   \
    petit::PETIT_ISA::activate,   \
+   petit::PETIT_ISA::combine,    \
    petit::PETIT_ISA::rotate,     \
    petit::PETIT_ISA::store_kv,   \
    petit::PETIT_ISA::attend,     \

@@ -246,7 +246,7 @@ def _load(folder: Path, name: str, bits: int | None, layers: LayerSet, threads: 
         if not also_plain or bits in (None, packed.bits):
             check_bits(packed.bits, bits, folder)
             packed = replace(packed, config=for_context(packed.config, context, rope_scaling))
-            runner = EngineRunner(packed.config, packed.weights, kernels, half=packed.bits < 32)
+            runner = EngineRunner(packed.config, packed.weights, kernels, cache="f16" if packed.bits < 32 else "f32")
             return Model(name, runner, packed.tokenizer, bits=packed.bits, threads=threads, prompt=packed.prompt,
                          card=packed.card, n_bytes=packed.n_bytes, context=context or packed.config.n_ctx)
     source = _open(folder, context, rope_scaling)
@@ -254,7 +254,7 @@ def _load(folder: Path, name: str, bits: int | None, layers: LayerSet, threads: 
         return _load_blocks(name, source, kernels, bits, context)
     bits = bits or 4
     _check_memory(source, bits)
-    runner = EngineRunner(source.config, pack_weights(source, bits, kernels), kernels, half=bits < 32)
+    runner = EngineRunner(source.config, pack_weights(source, bits, kernels), kernels, cache="f16" if bits < 32 else "f32")
     return Model(name, runner, source.tokenizer(), bits=bits, threads=threads, prompt=source.prompt, card=source.card,
                  n_bytes=weight_bytes(source.config, bits), context=context or source.config.n_ctx)
 
@@ -267,7 +267,7 @@ def _load_blocks(name: str, source: Checkpoint, kernels: Kernels, bits: int | No
     check_fits(repacking.memory_bytes(source, bits), what, fewer)
     weights = repacking.load_weights(source, bits, kernels)
     bits = bits or repacking.bits_of(weights)
-    runner = EngineRunner(source.config, weights, kernels, half=bits < 32)
+    runner = EngineRunner(source.config, weights, kernels, cache="f16" if bits < 32 else "f32")
     return Model(name, runner, source.tokenizer(), bits=bits, threads=kernels.threads, prompt=source.prompt,
                  card=source.card, n_bytes=sum(w.data.nbytes for w in weights.values()),
                  context=context or source.config.n_ctx)

@@ -13,7 +13,7 @@ from petitlm.errors import DoesNotFitError, UsageError
 
 BITS = (4, 8, 16, 32)
 BLOCK = 32
-"""Columns that share one float16 scale in the 4- and 8-bit formats."""
+"""Columns that share one float16 scale in the 8-bit format."""
 
 
 def n_params(config: ModelConfig) -> int:
@@ -24,9 +24,9 @@ def n_params(config: ModelConfig) -> int:
 def weight_bytes(config: ModelConfig, bits: int) -> int:
     """Return the bytes of all weights, in memory and on disk alike.
 
-    16 and 32 bits store every weight so. 8 and 4 bits store matrices in blocks of 32 columns with one float16 scale
-    (8.5 and 4.5 bits a weight), and norms, biases and learned positions in float32; a 4-bit model keeps its embedding
-    in 8 bits.
+    16 and 32 bits store every weight so. 8 bits store matrices in blocks of 32 columns with one float16 scale (8.5
+    bits a weight), 4 bits in groups of 16 and superblocks of 256 (4.3125), and both keep norms, biases and learned
+    positions in float32; a 4-bit model keeps its embedding in 8 bits. Padding to panels of 16 rows is left out.
     Raises: UsageError for other bits.
     """
     if bits not in BITS:
@@ -40,8 +40,10 @@ def tensor_bytes(name: str, shape: tuple[int, ...], bits: int) -> int:
         return math.prod(shape) * bits // 8
     if len(shape) == 1 or name == "pos_embed.weight":
         return 4 * math.prod(shape)
-    bytes_per_block = BLOCK * (8 if name == "embed.weight" else bits) // 8 + 2
-    return shape[0] * math.ceil(shape[1] / BLOCK) * bytes_per_block
+    rows, columns = shape
+    if bits == 4 and name != "embed.weight":  # values and sub-scales in lines of 4 bytes a row, then scales
+        return rows * (8 * math.ceil(columns / 16) + 4 * math.ceil(columns / 128) + 2 * math.ceil(columns / 256))
+    return rows * math.ceil(columns / BLOCK) * (BLOCK + 2)
 
 
 def kv_bytes_per_token(config: ModelConfig, bytes_per_value: int = 2) -> int:

@@ -42,7 +42,7 @@ def test_engine_in_float32_is_the_torch_layers_at_every_tap(name: str) -> None:
     decoder.load_state_dict({k: torch.from_numpy(v) for k, v in weights.items()}, strict=False)
     expected, torch_taps = traced(TorchRunner(decoder.eval()), config)
     kernels = make_kernels(2)
-    logits, taps = traced(EngineRunner(config, packed(config, weights, 32, kernels), kernels, half=False), config)
+    logits, taps = traced(EngineRunner(config, packed(config, weights, 32, kernels), kernels, cache="f32"), config)
     np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-4)
     np.testing.assert_array_equal(logits.argmax(-1), expected.argmax(-1))
     assert list(taps) == list(torch_taps) == tap_names(config)
@@ -85,7 +85,7 @@ def test_every_layer_of_a_run_is_its_float64_twin(name: str, bits: int) -> None:
     kernels = make_kernels(2)
     shadowed = Shadowed(kernels)
     weights = packed(config, random_weights(config), bits, kernels)
-    traced(EngineRunner(config, weights, shadowed, half=bits < 32), config)
+    traced(EngineRunner(config, weights, shadowed, cache="f16" if bits < 32 else "f32"), config)
     assert {"matmul", "embed", "activate", "scores", "softmax", "mix"} <= set(shadowed.worst)
     assert max(shadowed.worst.values()) <= 2e-5, shadowed.worst  # float32 has 6e-8; sums of up to 10,240 terms
 
@@ -98,7 +98,7 @@ def test_attention_survives_what_overflows_half_precision() -> None:
         weights[f"blocks.0.attn.{name}.weight"] *= 400
     kernels = make_kernels(1)
     for bits in (4, 16, 32):
-        runner = EngineRunner(config, packed(config, weights, bits, kernels), kernels, half=bits < 32)
+        runner = EngineRunner(config, packed(config, weights, bits, kernels), kernels, cache="f16" if bits < 32 else "f32")
         logits, taps = traced(runner, config)
         scores = taps["blocks.0.attn.hook_attn_scores"]
         assert np.abs(scores[np.isfinite(scores)]).max() > 65504

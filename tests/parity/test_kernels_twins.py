@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from petitlm.engine.cache import Cache, LayerCache
+from petitlm.engine.cache import Cache, CacheKind, LayerCache
 from petitlm.engine.formats import FORMATS, Packed, packed_bytes
 from petitlm.engine.kernels import ACTIVATIONS, Kernels, NativeKernels, available_isas, make_kernels
 from petitlm.engine.reference import ReferenceKernels, dequantize, quantize_activations, unpack
@@ -60,6 +60,21 @@ def test_packing_is_the_twins_packing(kernels: Kernels, format: str) -> None:
     np.testing.assert_array_equal(data, NativeKernels(1, "plain").pack(w, format)[0])
 
 
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (17, 33), (16, 128), (50, 130), (33, 640)])
+def test_packing_by_importance_is_the_twins_packing(kernels: Kernels, rows: int, columns: int) -> None:
+    w = rng().normal(0, 0.02, size=(rows, columns)).astype(np.float32)
+    w[rows // 2] = 0
+    for h in (None, rng().lognormal(0, 1.5, columns).astype(np.float32)):
+        data, error = kernels.pack(w, "q4", h)
+        twin, twin_error = TWIN.pack(w, "q4", h)
+        assert error == pytest.approx(twin_error, rel=1e-3, abs=1e-6)
+        stored, twin_stored = (dequantize(Packed("q4", rows, columns, d)) for d in (data, twin))
+        # Of two scales that come out even but for rounding, either may win: one superblock here, or one in hundreds.
+        differ = (stored != twin_stored).reshape(rows, -1)
+        assert differ.any(1).sum() <= 1 or differ.mean() < 0.01
+        np.testing.assert_array_equal(data, NativeKernels(1, "plain").pack(w, "q4", h)[0])
+
+
 def test_formats_cost_what_they_should() -> None:
     """Relative errors on normal weights: half a step of the format, measured once and kept."""
     w = rng().normal(size=(256, 512)).astype(np.float32)
@@ -67,7 +82,8 @@ def test_formats_cost_what_they_should() -> None:
     assert errors["f32"] == 0
     assert errors["f16"] < 3e-4
     assert errors["q8"] < 0.0056
-    assert errors["q4"] < 0.082  # 0.097 with the plainest choice of scale: bench/formats.py
+    assert errors["q4_0"] < 0.082  # 0.097 with the plainest choice of scale: bench/formats.py
+    assert errors["q4"] < 0.0747
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -126,10 +142,10 @@ def test_rotate(kernels: Kernels) -> None:
     np.testing.assert_array_equal(y[..., 4:], x[..., 4:])
 
 
-def filled(d_head: int, kv_heads: int, half: bool) -> tuple[LayerCache, np.ndarray, np.ndarray]:
+def filled(d_head: int, kv_heads: int, kind: CacheKind) -> tuple[LayerCache, np.ndarray, np.ndarray]:
     """Two slots of 37 and 18 tokens, written by the twin; and the tokens' positions and slots."""
     config = PHI2_TWO_LAYERS.with_(n_layers=1, n_heads=kv_heads, n_kv_heads=kv_heads, d_head=d_head, n_rotary=2)
-    cache = Cache(config, 2, 48, half).layers[0]
+    cache = Cache(config, 2, 48, kind).layers[0]
     positions = np.concatenate([np.arange(37), np.arange(18)]).astype(np.int32)
     slots = np.repeat(np.array([0, 1], np.int32), [37, 18])
     k, v = (rng().normal(size=(55, kv_heads, d_head)).astype(np.float32) for _ in range(2))
@@ -137,10 +153,10 @@ def filled(d_head: int, kv_heads: int, half: bool) -> tuple[LayerCache, np.ndarr
     return cache, positions, slots
 
 
-@pytest.mark.parametrize("half", [False, True], ids=["f32", "f16"])
+@pytest.mark.parametrize("kind", ["f32", "f16", "int8"])
 @pytest.mark.parametrize(("d_head", "heads", "kv_heads"), [(2, 1, 1), (10, 3, 3), (16, 4, 2), (20, 6, 1), (80, 2, 2)])
-def test_attention(kernels: Kernels, half: bool, d_head: int, heads: int, kv_heads: int) -> None:
-    cache, positions, slots = filled(d_head, kv_heads, half)
+def test_attention(kernels: Kernels, kind: CacheKind, d_head: int, heads: int, kv_heads: int) -> None:
+    cache, positions, slots = filled(d_head, kv_heads, kind)
     q, scale = rng().normal(size=(55, heads, d_head)).astype(np.float32), d_head**-0.5
     z = same_on_all(kernels, lambda k: k.attend(cache, positions, slots, q, scale))
     np.testing.assert_allclose(z, TWIN.attend(cache, positions, slots, q, scale), **CLOSE)
@@ -151,20 +167,21 @@ def test_attention(kernels: Kernels, half: bool, d_head: int, heads: int, kv_hea
     np.testing.assert_array_equal(kernels.mix(cache, positions, slots, pattern), z)  # in parts = fused, to the bit
 
 
-@pytest.mark.parametrize("half", [False, True], ids=["f32", "f16"])
-def test_storing_keys_and_values(kernels: Kernels, half: bool) -> None:
-    cache, positions, slots = filled(10, 3, half)
+@pytest.mark.parametrize("kind", ["f32", "f16", "int8"])
+def test_storing_keys_and_values(kernels: Kernels, kind: CacheKind) -> None:
+    cache, positions, slots = filled(10, 3, kind)
     k, v = (rng().normal(0, 1e5, size=(55, 3, 10)).astype(np.float32) for _ in range(2))  # some beyond fp16
-    copy = LayerCache(cache.keys.copy(), cache.values.copy())
+    copy = LayerCache(*(part.copy() for part in cache.parts(slice(None), 0, 48)))
     kernels.store(cache, positions, slots, k, v)
     TWIN.store(copy, positions, slots, k, v)
-    np.testing.assert_array_equal(cache.keys, copy.keys)
-    np.testing.assert_array_equal(cache.values, copy.values)
+    for ours, twin in zip(cache.parts(slice(None), 0, 48), copy.parts(slice(None), 0, 48), strict=True):
+        np.testing.assert_array_equal(ours, twin)
 
 
 def test_half_precision_conversion_on_every_value() -> None:
     """All 65,536 halves, through the plain kernels' own conversion, against NumPy's."""
-    every = np.arange(65536, dtype=np.uint32).astype(np.uint16).view(np.float16).astype(np.float32)
+    with np.errstate(invalid="ignore"):  # some are signalling NaNs
+        every = np.arange(65536, dtype=np.uint32).astype(np.uint16).view(np.float16).astype(np.float32)
     finite = every[np.isfinite(every)]
     w = np.resize(finite, (16, len(finite) // 16)).astype(np.float32)
     for isa in available_isas():
@@ -179,3 +196,38 @@ def test_quantized_activations_are_within_half_a_step() -> None:
     assert np.abs(q).max() == 127
     back = (q.reshape(4, 4, 32) * scales[..., None]).reshape(4, 128)[:, :70]
     assert (np.abs(back - x) <= np.repeat(scales, 32, axis=1)[:, :70] * 0.5001).all()
+
+
+NO_NUMBERS = np.array([np.nan, -np.nan, np.inf, -np.inf, 3e38, -3e38, 1e-45, -0.0, 65520, 1e-8], np.float32)
+
+
+def same_but_for_nans(kernels: Kernels, run) -> None:
+    """Insist on equal bits; which NaN comes out of an operation without a result is the processor's choice."""
+    ours, plain = run(kernels), run(NativeKernels(1, "plain"))
+    np.testing.assert_array_equal(np.isnan(ours), np.isnan(plain))
+    np.testing.assert_array_equal(np.nan_to_num(ours).view(np.uint32), np.nan_to_num(plain).view(np.uint32))
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_values_that_are_no_numbers_go_the_same_way_everywhere(kernels: Kernels, format: str) -> None:
+    w = rng().normal(size=(20, 300)).astype(np.float32)
+    matrix = Packed(format, 20, 300, NativeKernels(1, "plain").pack(w, format)[0])
+    x = rng().normal(size=(len(NO_NUMBERS), 300)).astype(np.float32)
+    for i, value in enumerate(NO_NUMBERS):
+        x[i, 7 * i + 3] = value
+    same_but_for_nans(kernels, lambda k: k.matmul(matrix, x, None))
+    same_but_for_nans(kernels, lambda k: k.matmul(matrix, x[:1], None))
+
+
+@pytest.mark.parametrize("kind", ACTIVATIONS)
+def test_activations_of_what_is_no_number(kernels: Kernels, kind: str) -> None:
+    same_but_for_nans(kernels, lambda k: k.activate(kind, np.resize(NO_NUMBERS, (1, 37))))
+
+
+def test_every_half_that_is_no_number_converts_alike(kernels: Kernels) -> None:
+    """By the kernels that read and write halves: embedding rows of fp16 weights, and packing into fp16."""
+    halves = np.arange(0x7C01, 0x8000, dtype=np.uint16)
+    halves = np.resize(np.concatenate([halves, halves | 0x8000]), (16, 160))
+    matrix = Packed("f16", 16, 160, np.ascontiguousarray(halves.T).reshape(-1).view(np.uint8))
+    floats = same_on_all(kernels, lambda k: k.embed(matrix, np.arange(16, dtype=np.int32)))
+    same_on_all(kernels, lambda k: k.pack(floats, "f16")[0])

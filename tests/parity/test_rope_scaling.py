@@ -67,7 +67,7 @@ def loaded(folder: Path, context: int) -> Checkpoint:
 def engine_logits(source: Checkpoint, ids: np.ndarray, chunk: int) -> np.ndarray:
     """Run `ids` through the engine in float32, in pieces of `chunk` tokens."""
     kernels = make_kernels(1)
-    session = EngineRunner(source.config, pack_weights(source, 32, kernels), kernels, half=False).session(1, len(ids))
+    session = EngineRunner(source.config, pack_weights(source, 32, kernels), kernels, cache="f32").session(1, len(ids))
     return np.concatenate([session.step(as_ints(ids[at : at + chunk]), as_ints(range(at, min(at + chunk, len(ids)))),
                                         np.zeros(len(ids[at : at + chunk]), np.int32))
                            for at in range(0, len(ids), chunk)])

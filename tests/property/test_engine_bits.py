@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from petitlm.decoder import NO_TAP, tap_names
+from petitlm.engine.cache import CacheKind
 from petitlm.engine.kernels import available_isas, make_kernels
 from petitlm.engine.runner import EngineRunner, EngineSession, as_ints
 from petitlm.engine.trace import Recorder
@@ -23,6 +24,7 @@ def ids_of(name: str, seed: int = 0, n: int = LENGTH) -> np.ndarray:
     return as_ints(np.random.default_rng(seed).integers(0, SHAPES[name].n_vocab, n))
 
 
+CACHES: dict[int, CacheKind] = {4: "int8", 8: "f16", 16: "f16", 32: "f32"}  # each kind with some format
 _runners: dict[tuple[str, int, int, str], EngineRunner] = {}
 
 
@@ -31,7 +33,7 @@ def runner(name: str, bits: int, threads: int = 1, isa: str = "auto") -> EngineR
     if key not in _runners:
         kernels = make_kernels(threads, isa)
         weights = packed(SHAPES[name], random_weights(SHAPES[name]), bits, kernels)
-        _runners[key] = EngineRunner(SHAPES[name], weights, kernels, half=bits < 32)
+        _runners[key] = EngineRunner(SHAPES[name], weights, kernels, CACHES[bits])
     return _runners[key]
 
 

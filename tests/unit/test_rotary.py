@@ -42,7 +42,7 @@ def test_rows_are_ready_when_a_session_needs_them() -> None:
 def test_a_huge_context_costs_nothing_that_is_not_used() -> None:
     """The longest context that a file can claim: its tables would take 1 GiB."""
     config, kernels = SHAPES["phi"].with_(n_ctx=MAX_CTX, n_rotary=16), make_kernels(1)
-    runner = EngineRunner(config, packed(config, random_weights(config), 32, kernels), kernels, half=False)
+    runner = EngineRunner(config, packed(config, random_weights(config), 32, kernels), kernels, cache="f32")
     zero = np.zeros(1, np.int32)
     assert np.isfinite(runner.session(1, 20).step(zero, zero, zero)).all()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from petitlm import sizes
+from petitlm.engine.formats import formats_for, packed_bytes
 from petitlm.errors import DoesNotFitError, UsageError
 from petitlm.families import PRESETS
 
@@ -24,18 +25,20 @@ def test_phi_2_has_the_published_figures() -> None:
 
 
 def test_packed_bytes_are_those_of_the_format() -> None:
-    """Blocks of 32 columns: 34 bytes in 8 bits, 18 in 4; embeddings stay in 8; norms and biases are float32."""
+    """34 bytes for 32 columns in 8 bits, 138 for 256 in 4; embeddings stay in 8; norms and biases are float32."""
     shapes = PHI.tensor_shapes()
     vectors = sum(4 * shape[0] for shape in shapes.values() if len(shape) == 1)
     matrices = sum(math.prod(shape) for shape in shapes.values() if len(shape) == 2)
     embedding = 51200 * 2560
     assert sizes.weight_bytes(PHI, 8) == matrices // 32 * 34 + vectors
-    assert sizes.weight_bytes(PHI, 4) == (matrices - embedding) // 32 * 18 + embedding // 32 * 34 + vectors
+    assert sizes.weight_bytes(PHI, 4) == (matrices - embedding) // 256 * 138 + embedding // 32 * 34 + vectors
+    packed = sum(packed_bytes(formats_for(4, name) or "f32", *size) for name, size in shapes.items() if len(size) == 2)
+    assert sizes.weight_bytes(PHI, 4) == packed + vectors
 
 
 def test_a_row_is_padded_to_whole_blocks() -> None:
     tiny = PHI.with_(n_layers=1, d_model=40, n_heads=2, n_kv_heads=2, d_head=20, d_mlp=40, n_vocab=10, n_rotary=4)
-    per_row = 2 * 18  # 40 columns are two blocks
+    per_row = 3 * 8 + 4 + 2  # 40 columns are three groups of one superblock
     rows = 4 * 40 + 2 * 40 + 10
     vectors = 4 * sum(shape[0] for shape in tiny.tensor_shapes().values() if len(shape) == 1)
     assert sizes.weight_bytes(tiny, 4) == rows * per_row + 10 * 2 * 34 + vectors

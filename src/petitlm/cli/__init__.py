@@ -24,6 +24,7 @@ VERBS = {
     "quantize": ("petitlm.cli.quantize", "Pack a checkpoint into 4 or 8 bits."),
     "convert": ("petitlm.cli.convert", "Write a checkpoint in another layout."),
     "bench": ("petitlm.cli.bench", "Measure speed and memory on this machine."),
+    "doctor": ("petitlm.cli.doctor", "Say what this machine can run, and how fast."),
     "train": ("petitlm.cli.train", "Train a model by a recipe."),
     "completion": ("petitlm.cli.completion", "Print completion for bash, zsh or fish."),
 }

@@ -272,11 +272,14 @@ def until_stop(text: str) -> str:
 
 
 def pack(plan: Recipe, checkpoint: Checkpoint, folder: Path) -> None:
-    """Write the packed model."""
+    """Write the packed model; 4 bits are calibrated with the kind of records that it learnt from."""
+    from petitlm.cli.calibration import calibration_sequences
     from petitlm.engine.packing import quantize
 
+    sequences = calibration_sequences(checkpoint, None, plan.data) if plan.pack_bits == 4 else []
     with progress("packing") as report:
-        quantize(checkpoint, folder, bits=plan.pack_bits, threads=plan.train.threads, progress=report)
+        quantize(checkpoint, folder, plan.pack_bits, plan.train.threads, report,
+                 "gptq" if sequences else "nearest", sequences)
 
 
 def finish(plan: Recipe, out: Path, card: str, story: dict[str, Any]) -> None:

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from petitlm.config import ModelConfig
 from petitlm.engine.formats import PANEL
+
+if TYPE_CHECKING:
+    from petitlm.engine.kernels import Floats
+
+CacheKind = Literal["f32", "f16", "int8"]
+"""How keys and values are kept. int8 has one float32 scale for each position's key, and for its value, in a head."""
+
+_DTYPES: dict[CacheKind, type[np.generic]] = {"f32": np.float32, "f16": np.uint16, "int8": np.int8}
 
 
 @dataclass(frozen=True)
@@ -17,18 +27,31 @@ class LayerCache:
 
     keys (slots, G, S/16, K, 16): a vector is one feature of 16 positions.
     values (slots, G, S, K rounded up to 16): a vector is 16 features of one position.
+    key_scales, value_scales (slots, G, S): for int8, max |x| / 127 of each row.
     """
 
     keys: NDArray[np.generic]
     values: NDArray[np.generic]
+    key_scales: Floats | None = None
+    value_scales: Floats | None = None
 
     @property
     def d_head(self) -> int:
         return self.keys.shape[3]
 
+    @cached_property
+    def native(self) -> Any:
+        """The same memory as the C++ kernels know it."""
+        from petitlm import _kernels
+
+        return _kernels.CacheLayer(self.keys, self.values, self.key_scales, self.value_scales)
+
     def parts(self, slot: int | slice, begin: int, end: int) -> tuple[NDArray[np.generic], ...]:
         """Return views of all that positions `begin` to `end` of a slot take; both are whole panels."""
-        return self.keys[slot, ..., begin // PANEL : end // PANEL, :, :], self.values[slot, ..., begin:end, :]
+        rows = self.keys[slot, ..., begin // PANEL : end // PANEL, :, :], self.values[slot, ..., begin:end, :]
+        if self.key_scales is None or self.value_scales is None:
+            return rows
+        return *rows, self.key_scales[slot, ..., begin:end], self.value_scales[slot, ..., begin:end]
 
 
 class Cache:
@@ -37,19 +60,29 @@ class Cache:
     The arrays start as untouched zero pages, so memory is taken as positions are written.
     """
 
-    def __init__(self, config: ModelConfig, slots: int, length: int, half: bool) -> None:
-        self.slots, self.length, self._config, self._half = slots, -(-length // PANEL) * PANEL, config, half
-        dtype = np.uint16 if half else np.float32
-        g, k, wide = config.n_kv_heads, config.d_head, -(-config.d_head // PANEL) * PANEL
-        self.layers = [
-            LayerCache(np.zeros((slots, g, self.length // PANEL, k, PANEL), dtype),
-                       np.zeros((slots, g, self.length, wide), dtype))
-            for _ in range(config.n_layers)
-        ]
+    def __init__(self, config: ModelConfig, slots: int, length: int, kind: CacheKind) -> None:
+        self.slots, self.length, self._config, self.kind = slots, -(-length // PANEL) * PANEL, config, kind
+        self.layers = [self._layer() for _ in range(config.n_layers)]
+
+    def _layer(self) -> LayerCache:
+        g, k, dtype = self._config.n_kv_heads, self._config.d_head, _DTYPES[self.kind]
+        keys = np.zeros((self.slots, g, self.length // PANEL, k, PANEL), dtype)
+        values = np.zeros((self.slots, g, self.length, -(-k // PANEL) * PANEL), dtype)
+        if self.kind != "int8":
+            return LayerCache(keys, values)
+        shape = (self.slots, g, self.length)
+        return LayerCache(keys, values, np.zeros(shape, np.float32), np.zeros(shape, np.float32))
+
+    @cached_property
+    def native(self) -> Any:
+        """All layers as the C++ kernels know them."""
+        from petitlm import _kernels
+
+        return _kernels.Caches([layer.native for layer in self.layers])
 
     def longer(self, length: int) -> Cache:
         """Return a cache for `length` tokens that holds what this one does."""
-        grown = Cache(self._config, self.slots, length, self._half)
+        grown = Cache(self._config, self.slots, length, self.kind)
         every = slice(None)
         for old, new in zip(self.layers, grown.layers, strict=True):
             for source, target in zip(old.parts(every, 0, self.length), new.parts(every, 0, self.length), strict=True):
@@ -85,8 +118,9 @@ class Cache:
                 at += part.nbytes
 
 
-def cache_bytes(config: ModelConfig, slots: int, length: int, half: bool) -> int:
+def cache_bytes(config: ModelConfig, slots: int, length: int, kind: CacheKind) -> int:
     """Return the bytes that a full cache takes."""
     length = -(-length // PANEL) * PANEL
-    wide = -(-config.d_head // PANEL) * PANEL
-    return slots * config.n_layers * config.n_kv_heads * length * (config.d_head + wide) * (2 if half else 4)
+    numbers = config.d_head + -(-config.d_head // PANEL) * PANEL
+    each = numbers * np.dtype(_DTYPES[kind]).itemsize + (8 if kind == "int8" else 0)
+    return slots * config.n_layers * config.n_kv_heads * length * each

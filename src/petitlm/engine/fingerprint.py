@@ -58,7 +58,7 @@ def model_digest(runner: EngineRunner, memory: Memory, source: Path, bits: int) 
     files = sorted(source.iterdir()) if source.is_dir() else [source]
     key = hashlib.sha256(code + repr([bits, *map(_identity, files)]).encode()).digest()
     weights = memory.remember(key, lambda: weights_digest(runner.weights))
-    return hashlib.sha256(code + weights + repr((runner.config, runner.half)).encode()).digest()
+    return hashlib.sha256(code + weights + repr((runner.config, runner.cache)).encode()).digest()
 
 
 def _identity(path: Path) -> tuple[object, ...]:

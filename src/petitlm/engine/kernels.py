@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,8 @@ from petitlm.engine.formats import FORMATS, FormatName, Packed, packed_bytes
 from petitlm.errors import UsageError
 
 if TYPE_CHECKING:
-    from petitlm.engine.cache import LayerCache
+    from petitlm.engine.cache import Cache, LayerCache
+    from petitlm.engine.layers import Batch
 
 try:
     from petitlm import _kernels as native
@@ -28,7 +29,7 @@ except ImportError:  # built without a C++ compiler
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
 
-ISAS = ("avx512", "avx2", "plain")
+ISAS = ("avx512", "avxvnni", "avx2", "neondot", "neon", "plain")
 """Instruction sets with kernels of their own, fastest first; all give the same bits."""
 ACTIVATIONS: dict[Activation, int] = {"gelu_tanh": 0, "gelu": 1, "silu": 2, "relu": 3}
 
@@ -49,6 +50,14 @@ class Kernels(Protocol):
 
     def embed(self, w: Packed, ids: Ints) -> Floats:
         """Return rows `ids` of W: (N,) -> (N, C)."""
+        ...
+
+    def lookup(self, table: Floats, ids: Ints) -> Floats:
+        """Return rows `ids` of a table that is not packed: (N,) -> (N, C)."""
+        ...
+
+    def select(self, x: Floats, wanted: Ints) -> Floats:
+        """Return rows `wanted` of x: (N, C) -> (M, C)."""
         ...
 
     def layer_norm(self, x: Floats, weight: Floats, bias: Floats, eps: float) -> Floats: ...
@@ -81,8 +90,11 @@ class Kernels(Protocol):
         """Return pattern times values: (H, N, S) -> (N, H, K)."""
         ...
 
-    def pack(self, w: Floats, format: FormatName) -> tuple[NDArray[np.uint8], float]:
-        """Return W in a format and the relative error that it costs, |W - stored| / |W| (root mean squares)."""
+    def pack(self, w: Floats, format: FormatName, importance: Floats | None = None) -> tuple[NDArray[np.uint8], float]:
+        """Return W in a format and the relative error that it costs, |W - stored| / |W| (root mean squares).
+
+        `importance` (C,) weighs the squared errors that q4 makes least, column by column.
+        """
         ...
 
 
@@ -112,6 +124,12 @@ class NativeKernels:
         self._engine.embed(FORMATS[w.format], w.rows, w.columns, w.data, ids, y)
         return y
 
+    def lookup(self, table: Floats, ids: Ints) -> Floats:
+        return table[ids]
+
+    def select(self, x: Floats, wanted: Ints) -> Floats:
+        return x[wanted]
+
     def layer_norm(self, x: Floats, weight: Floats, bias: Floats, eps: float) -> Floats:
         y = np.empty_like(x)
         self._engine.layer_norm(x, weight, bias, eps, y)
@@ -133,16 +151,16 @@ class NativeKernels:
         return y
 
     def store(self, cache: LayerCache, positions: Ints, slots: Ints, k: Floats, v: Floats) -> None:
-        self._engine.store(cache.keys, cache.values, positions, slots, k, v)
+        self._engine.store(cache.native, positions, slots, k, v)
 
     def attend(self, cache: LayerCache, positions: Ints, slots: Ints, q: Floats, scale: float) -> Floats:
         z = np.empty_like(q)
-        self._engine.attend(cache.keys, cache.values, positions, slots, q, scale, z)
+        self._engine.attend(cache.native, positions, slots, q, scale, z)
         return z
 
     def scores(self, cache: LayerCache, positions: Ints, slots: Ints, q: Floats, scale: float) -> Floats:
         out = np.empty((q.shape[1], q.shape[0], int(positions.max()) + 1), np.float32)
-        self._engine.scores(cache.keys, cache.values, positions, slots, q, scale, out)
+        self._engine.scores(cache.native, positions, slots, q, scale, out)
         return out
 
     def softmax(self, positions: Ints, slots: Ints, scores: Floats) -> Floats:
@@ -152,15 +170,21 @@ class NativeKernels:
 
     def mix(self, cache: LayerCache, positions: Ints, slots: Ints, pattern: Floats) -> Floats:
         z = np.empty((pattern.shape[1], pattern.shape[0], cache.d_head), np.float32)
-        self._engine.mix(cache.keys, cache.values, positions, slots, pattern, z)
+        self._engine.mix(cache.native, positions, slots, pattern, z)
         return z
 
-    def pack(self, w: Floats, format: FormatName) -> tuple[NDArray[np.uint8], float]:
+    def pack(self, w: Floats, format: FormatName, importance: Floats | None = None) -> tuple[NDArray[np.uint8], float]:
         data = np.zeros(packed_bytes(format, w.shape[0], w.shape[1]), np.uint8)
         squares = np.zeros((-(-w.shape[0] // 16), 2))
-        self._engine.pack(w, FORMATS[format], data, squares)
+        self._engine.pack(w, FORMATS[format], importance, data, squares)
         total, lost = squares.sum(0)
         return data, float(np.sqrt(lost / total)) if total else 0.0
+
+    def run(self, program: Any, batch: Batch, cache: Cache, n_vocab: int) -> Floats:
+        """Run a recorded forward pass (petitlm.engine.tape) in one call; return the logits (M, V)."""
+        logits = np.empty((len(batch.ids if batch.wanted is None else batch.wanted), n_vocab), np.float32)
+        program.run(self._engine, batch.ids, batch.positions, batch.slots, batch.wanted, cache.native, logits)
+        return logits
 
     def read_bandwidth(self, n_bytes: int = 1 << 30, passes: int = 3) -> float:
         """Return bytes per second of plain sequential reads by all threads: the limit of decoding."""

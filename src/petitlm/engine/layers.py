@@ -119,9 +119,10 @@ class Block:
 class EngineLayers:
     """All layers of one model on the engine; see `petitlm.decoder.Layers`."""
 
-    def __init__(self, config: ModelConfig, weights: Weights, kernels: Kernels) -> None:
+    def __init__(self, config: ModelConfig, weights: Weights, kernels: Kernels,
+                 turns: RotaryTables | None = None) -> None:
         self.kernels = kernels
-        self.turns = RotaryTables(config) if config.positions == "rotary" else None
+        self.turns = turns or (RotaryTables(config) if config.positions == "rotary" else None)
         self.blocks = [Block(kernels, weights, i, config, self.turns) for i in range(config.n_layers)]
         self.ln_final = Norm(kernels, weights, "ln_final", config)
         self.embedding = _matrix(weights, "embed.weight")
@@ -139,10 +140,10 @@ class EngineLayers:
 
     def pos_embed(self, batch: Batch) -> Floats:
         assert self.learned is not None
-        return self.learned[batch.positions]
+        return self.kernels.lookup(self.learned, batch.positions)
 
     def select(self, x: Floats, batch: Batch) -> Floats:
-        return x if batch.wanted is None else x[batch.wanted]
+        return x if batch.wanted is None else self.kernels.select(x, batch.wanted)
 
     def unembed(self, x: Floats) -> Floats:
         return self.kernels.matmul(self.head, x, self.head_bias)

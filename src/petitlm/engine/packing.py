@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from petitlm.config import ModelConfig
 from petitlm.engine.formats import FormatName, Packed, formats_for, packed_bytes
 from petitlm.engine.kernels import Floats, Kernels, make_kernels
 from petitlm.engine.layers import Weights
+from petitlm.engine.rounding import Rounder, Rounding
 from petitlm.errors import DamagedError, UsageError
 from petitlm.families import config_from_hf, config_to_hf, prompt_shape
 from petitlm.files import new_folder, read_json_object, write_file, write_json
@@ -29,7 +30,7 @@ from petitlm.safetensors_file import SafetensorsFile, TensorSpec, write_safetens
 from petitlm.tokenizer import Tokenizer, check_rows
 
 PACKED = "packed.safetensors"
-VERSION = "1"
+VERSION = "2"
 _FILES = {PACKED, "config.json", "tokenizer.json", "tokenizer_config.json", "README.md"}
 _ALIGN = 64  # every tensor starts on a cache line
 Progress = Callable[[int, int, str], None]
@@ -46,14 +47,19 @@ def pack_weights(source: Checkpoint, bits: int, kernels: Kernels) -> dict[str, P
 
 
 def quantize(source: Checkpoint, folder: Path, bits: int, threads: int,
-             progress: Progress | None = None) -> dict[str, Any]:
+             progress: Progress | None = None, rounding: Rounding = "nearest",
+             sequences: Sequence[Sequence[int]] = ()) -> dict[str, Any]:
     """Write a packed folder, streaming: one matrix is in memory at a time. Return a report.
 
+    `sequences` are token ids of the texts that `rounding` calibrates with; see `petitlm.engine.rounding`.
     The report has `bytes` of the file, `bits_per_weight`, `seconds`, and `errors`: for each matrix the
     relative error |W - stored| / |W|.
     Raises: UsageError; what `source` raises; nothing is left behind on failure.
     """
     kernels, start, errors = make_kernels(threads), time.perf_counter(), dict[str, float]()
+    if rounding != "nearest" and bits != 4:
+        raise UsageError(f"rounding={rounding!r} is for 4 bits and bits={bits} was asked for; leave one of them out")
+    rounder = Rounder(source, rounding, sequences, kernels)
     specs = {name: _spec(name, source.shape(name), bits) for name in source.names}
     # vectors last: only the matrices' sizes are whole cache lines
     order = sorted(specs, key=lambda name: formats_for(bits, name) is None)
@@ -65,11 +71,12 @@ def quantize(source: Checkpoint, folder: Path, bits: int, threads: int,
         source.release()
         if format is None:
             return values
-        data, errors[name] = kernels.pack(values, format)
+        data, errors[name] = rounder.pack(name, values, format)
         return data
 
     tensors = {name: [formats_for(bits, name), *source.shape(name)] for name in order}
-    metadata = {"petit.version": VERSION, "petit.bits": str(bits), "petit.tensors": json.dumps(tensors)}
+    metadata = {"petit.version": VERSION, "petit.bits": str(bits), "petit.rounding": rounding,
+                "petit.tensors": json.dumps(tensors)}
     with new_folder(folder, _FILES.__contains__) as target:
         write_safetensors(target / PACKED, [specs[name] for name in order], content, metadata)
         own = {"prompt": source.prompt, "bits": bits}

@@ -12,26 +12,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from petitlm.config import Activation
+from petitlm.engine import q4
 from petitlm.engine.cache import LayerCache
-from petitlm.engine.formats import BLOCK, BLOCK_BYTES, GROUP, PANEL, FormatName, Packed
+from petitlm.engine.formats import (
+    BLOCK,
+    BLOCK_BYTES,
+    GROUP,
+    PANEL,
+    SPAN,
+    SUBGROUP,
+    SUPERBLOCK,
+    FormatName,
+    Packed,
+)
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
 
 
 def unpack(w: Packed) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-    """Return the stored values (R, C') and, for integer formats, their scales (R, C' / 32).
+    """Return the stored values (R, C') and, for integer formats, their scales (R, C' / SPAN[format]).
 
-    C' is the number of columns, rounded up to whole blocks for integer formats.
+    C' is the number of columns, rounded up to whole blocks for integer formats. Values of q4 are s q.
     """
     panels = -(-w.rows // PANEL)
+    if w.format == "q4":
+        return _unpack4(w)
     if w.format in ("f16", "f32"):
         lanes = w.data.view(np.float16 if w.format == "f16" else np.float32).reshape(panels, w.columns, PANEL)
         return lanes.transpose(0, 2, 1).reshape(-1, w.columns)[: w.rows].astype(np.float64), None
     blocks = -(-w.columns // BLOCK)
     data = w.data.reshape(panels, blocks, BLOCK_BYTES[w.format])
     values, scales = data[..., :-64], data[..., -64:].copy().view(np.float16).reshape(panels, blocks, 2, PANEL)
-    if w.format == "q4":  # byte 4r+j of line q: columns 8q+j (low nibble) and 8q+4+j (high)
+    if w.format == "q4_0":  # byte 4r+j of line q: columns 8q+j (low nibble) and 8q+4+j (high)
         lines = values.reshape(panels, blocks, 8, PANEL, 4)
         q = np.stack([lines & 15, lines >> 4], axis=3).astype(np.int16) - 8  # panel, block, line, half, row, j
         q = q.transpose(0, 4, 1, 2, 3, 5)
@@ -41,22 +54,30 @@ def unpack(w: Packed) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
     return rows, scales.transpose(0, 3, 1, 2).reshape(panels * PANEL, -1)[: w.rows].astype(np.float64)
 
 
+def _unpack4(w: Packed) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    d, subscales, codes = q4.take_apart(w)
+    values = np.zeros((w.rows, d.shape[1] * SUPERBLOCK))
+    steps = np.repeat(q4.SIGNED_SUBSCALES[subscales], SUBGROUP, axis=1)
+    values[:, : codes.shape[1]] = (codes.astype(np.int16) - 8) * steps
+    return values, d.astype(np.float64)
+
+
 def dequantize(w: Packed) -> Floats:
     """Return the matrix (R, C) that the packed bytes stand for."""
     values, scales = unpack(w)
     if scales is not None:
-        values = values * np.repeat(scales, GROUP, axis=1)
+        values = values * np.repeat(scales, SPAN[w.format], axis=1)
     return values[:, : w.columns].astype(np.float32)
 
 
-def quantize_activations(x: Floats, columns: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return int8 values (N, columns) and scales (N, columns / 32) as the kernels round them.
+def quantize_activations(x: Floats, columns: int, span: int = GROUP) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return int8 values (N, columns) and scales (N, columns / span) as the kernels round them.
 
-    Group by group: scale = max |x| / 127, value = x / scale rounded to the nearest, ties to even.
+    Span by span: scale = max |x| / 127, value = x / scale rounded to the nearest, ties to even.
     """
     padded = np.zeros((x.shape[0], columns), np.float32)
     padded[:, : x.shape[1]] = x
-    groups = padded.reshape(x.shape[0], -1, GROUP)
+    groups = padded.reshape(x.shape[0], -1, span)
     top = np.abs(groups).max(-1, keepdims=True)
     inverse = np.divide(np.float32(127), top, out=np.zeros_like(top), where=top > 0)
     q = np.rint(groups * inverse).reshape(x.shape[0], columns)
@@ -77,13 +98,20 @@ class ReferenceKernels:
         if scales is None:
             y = x.astype(np.float64) @ values.T
         else:
-            q, sx = quantize_activations(x, values.shape[1])
-            dots = np.einsum("ngc,rgc->nrg", q.reshape(len(x), -1, GROUP), values.reshape(w.rows, -1, GROUP))
+            span = SPAN[w.format]
+            q, sx = quantize_activations(x, values.shape[1], span)
+            dots = np.einsum("ngc,rgc->nrg", q.reshape(len(x), -1, span), values.reshape(w.rows, -1, span))
             y = np.einsum("nrg,ng,rg->nr", dots, sx, scales)
         return np.asarray(y if bias is None else y + bias, np.float32)
 
     def embed(self, w: Packed, ids: Ints) -> Floats:
         return dequantize(w)[ids]
+
+    def lookup(self, table: Floats, ids: Ints) -> Floats:
+        return table[ids]
+
+    def select(self, x: Floats, wanted: Ints) -> Floats:
+        return x[wanted]
 
     def layer_norm(self, x: Floats, weight: Floats, bias: Floats, eps: float) -> Floats:
         x64 = x.astype(np.float64)
@@ -111,6 +139,9 @@ class ReferenceKernels:
         return np.concatenate([a * c - b * s, b * c + a * s, x[..., 2 * p :]], axis=-1, dtype=np.float32)
 
     def store(self, cache: LayerCache, positions: Ints, slots: Ints, k: Floats, v: Floats) -> None:
+        if cache.key_scales is not None and cache.value_scales is not None:
+            k, cache.key_scales[slots, :, positions] = _to_int8(k)
+            v, cache.value_scales[slots, :, positions] = _to_int8(v)
         cache.keys[slots, :, positions // PANEL, :, positions % PANEL] = _to_cache(k, cache.keys.dtype)
         cache.values[slots, :, positions, : cache.d_head] = _to_cache(v, cache.values.dtype)
 
@@ -123,6 +154,8 @@ class ReferenceKernels:
         out = np.full((heads, n, int(positions.max()) + 1), -np.inf, np.float32)
         for i, (position, slot) in enumerate(zip(positions, slots, strict=True)):
             keys = _from_cache(cache.keys)[slot].transpose(0, 1, 3, 2).reshape(cache.keys.shape[1], -1, cache.d_head)
+            if cache.key_scales is not None:
+                keys = keys * cache.key_scales[slot, :, :, None]
             keys = np.repeat(keys[:, : position + 1], heads // keys.shape[0], axis=0)
             out[:, i, : position + 1] = np.einsum("hk,hsk->hs", q[i].astype(np.float64), keys) * scale
         return out
@@ -140,24 +173,31 @@ class ReferenceKernels:
         z = np.empty((n, heads, cache.d_head), np.float32)
         for i, (position, slot) in enumerate(zip(positions, slots, strict=True)):
             values = _from_cache(cache.values)[slot, :, : position + 1, : cache.d_head]
+            if cache.value_scales is not None:
+                values = values * cache.value_scales[slot, :, : position + 1, None]
             values = np.repeat(values, heads // values.shape[0], axis=0)
             z[i] = np.einsum("hs,hsk->hk", pattern[:, i, : position + 1].astype(np.float64), values)
         return z
 
-    def pack(self, w: Floats, format: FormatName) -> tuple[NDArray[np.uint8], float]:
+    def pack(self, w: Floats, format: FormatName, importance: Floats | None = None) -> tuple[NDArray[np.uint8], float]:
         from petitlm.engine.reference_pack import pack
 
-        data = pack(w, format)
+        data = pack(w, format, importance)
         stored = dequantize(Packed(format, w.shape[0], w.shape[1], data))
         norm = float(np.linalg.norm(w))
         return data, float(np.linalg.norm(w - stored)) / norm if norm else 0.0
 
 
+def _to_int8(x: Floats) -> tuple[Floats, Floats]:
+    """Return whole numbers -127..127 and the scale of each row, rounded as the kernels round them."""
+    top = np.abs(x).max(-1, keepdims=True)
+    inverse = np.divide(np.float32(127), top, out=np.zeros_like(top), where=top > 0)
+    return np.rint(x * inverse), top[..., 0] * np.float32(1 / 127)
+
+
 def _to_cache(x: Floats, dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
-    if dtype == np.float32:
-        return x
-    return np.clip(x, -65504, 65504).astype(np.float16).view(np.uint16)
+    return np.clip(x, -65504, 65504).astype(np.float16).view(np.uint16) if dtype == np.uint16 else x.astype(dtype)
 
 
 def _from_cache(x: NDArray[np.generic]) -> NDArray[np.float64]:
-    return x.astype(np.float64) if x.dtype == np.float32 else x.view(np.float16).astype(np.float64)
+    return (x.view(np.float16) if x.dtype == np.uint16 else x).astype(np.float64)

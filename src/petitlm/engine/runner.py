@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 
 from petitlm.config import ModelConfig
 from petitlm.decoder import NO_TAP, Tap, forward
-from petitlm.engine.cache import Cache, cache_bytes
-from petitlm.engine.kernels import Floats, Ints, Kernels
+from petitlm.engine.cache import Cache, CacheKind, cache_bytes
+from petitlm.engine.kernels import Floats, Ints, Kernels, NativeKernels
 from petitlm.engine.layers import Batch, EngineLayers, Weights
+from petitlm.engine.tape import record
 from petitlm.sizes import check_fits
 
 CHUNK = 256
@@ -19,12 +20,13 @@ CHUNK = 256
 class EngineRunner:
     """Runs one model's weights; sessions made from it share them.
 
-    `half` keeps keys and values in fp16; the sums over them are float32 either way.
+    `cache` says how keys and values are kept; the sums over them are float32 in any case.
     """
 
-    def __init__(self, config: ModelConfig, weights: Weights, kernels: Kernels, half: bool) -> None:
-        self.config, self.weights, self.kernels, self.half = config, weights, kernels, half
+    def __init__(self, config: ModelConfig, weights: Weights, kernels: Kernels, cache: CacheKind) -> None:
+        self.config, self.weights, self.kernels, self.cache = config, weights, kernels, cache
         self.layers = EngineLayers(config, weights, kernels)
+        self.program = record(config, weights, self.layers.turns) if isinstance(kernels, NativeKernels) else None
 
     def session(self, slots: int, length: int) -> EngineSession:
         """Return a session with room for `slots` sequences of `length` tokens.
@@ -33,16 +35,16 @@ class EngineRunner:
         """
         self.check_fits(slots, length)
         self.layers.reach(length)
-        return EngineSession(self, Cache(self.config, slots, length, self.half))
+        return EngineSession(self, Cache(self.config, slots, length, self.cache))
 
     def check_fits(self, slots: int, length: int) -> None:
         """Refuse a cache that this machine has no memory for.
 
         Raises: DoesNotFitError.
         """
-        needed = cache_bytes(self.config, slots, length, self.half)
+        needed = cache_bytes(self.config, slots, length, self.cache)
         shorter = [n for n in (length // 2, length // 4) if n]
-        fewer = [(f"{n} tokens", cache_bytes(self.config, slots, n, self.half)) for n in shorter]
+        fewer = [(f"{n} tokens", cache_bytes(self.config, slots, n, self.cache)) for n in shorter]
         check_fits(needed, f"the key and value cache of {slots} sequences of {length} tokens", fewer)
 
 
@@ -57,7 +59,9 @@ class EngineSession:
 
         A token sees the positions up to its own that its slot was ever given: earlier calls', and this one's.
         """
-        batch = Batch(ids, positions, slots, wanted, self.cache)
+        batch, program = Batch(ids, positions, slots, wanted, self.cache), self.runner.program
+        if tap is NO_TAP and program is not None and isinstance(self.runner.kernels, NativeKernels):
+            return self.runner.kernels.run(program, batch, self.cache, self.runner.config.n_vocab)
         return forward(self.runner.config, self.runner.layers, batch, tap)
 
     def copy(self, source: int, target: int, length: int) -> None:

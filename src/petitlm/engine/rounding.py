@@ -1,0 +1,123 @@
+"""How weights are rounded to 4 bits: each for itself, by importance, or making good for one another's errors.
+
+What a matrix W does to activations x suffers by E |(W - Q) x|^2 = tr((W - Q) H (W - Q)^T), H = E[x x^T].
+`nearest` makes |W - Q|^2 small, which is the same where H is the identity. `importance` heeds the
+diagonal of H when it chooses scales. `gptq` heeds all of H: columns are rounded one after the other, and
+each makes good, as far as it can, for the errors of those before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import numpy as np
+
+from petitlm.checkpoint import Checkpoint
+from petitlm.config import ModelConfig
+from petitlm.engine import q4
+from petitlm.engine.calibration import TOKENS, Calibration
+from petitlm.engine.formats import SUBGROUP, SUPERBLOCK, FormatName, Packed
+from petitlm.engine.kernels import Floats, Kernels
+from petitlm.sizes import check_fits
+
+Rounding = Literal["nearest", "importance", "gptq"]
+ROUNDINGS: tuple[Rounding, ...] = get_args(Rounding)
+
+DAMPING = 0.01
+"""Share of the mean of H's diagonal that is added to it: as if all inputs had some noise of their own."""
+_COLUMNS = 128  # rounded between two matrix products
+
+
+class Rounder:
+    """Packs the matrices of one checkpoint, in the order of its blocks."""
+
+    def __init__(self, source: Checkpoint, rounding: Rounding, sequences: Sequence[Sequence[int]],
+                 kernels: Kernels) -> None:
+        self._kernels, self._rounding = kernels, rounding
+        if rounding != "nearest":
+            n_tokens = sum(min(len(ids), source.config.n_ctx) for ids in sequences)
+            check_fits(memory(source.config, rounding, n_tokens), f"rounding={rounding!r} of {source.path}",
+                       [(f"rounding={other!r}", memory(source.config, other, n_tokens))
+                        for other in ROUNDINGS if other != rounding])
+        self._calibration = (None if rounding == "nearest"
+                             else Calibration(source, sequences, kernels, whole=rounding == "gptq"))
+
+    def pack(self, name: str, values: Floats, format: FormatName) -> tuple[q4.Codes, float]:
+        """Return matrix `name` in a format, and its relative error; formats other than q4 are rounded to nearest."""
+        if self._calibration is None or format != "q4":
+            return self._kernels.pack(values, format)
+        moments = self._calibration.of(name)
+        if moments is None:
+            return self._kernels.pack(values, format)
+        if self._rounding == "importance":
+            return self._kernels.pack(values, format, damped(moments))
+        return gptq(values, moments, self._kernels)
+
+
+def memory(config: ModelConfig, rounding: Rounding, n_tokens: int) -> int:
+    """Return about how many bytes packing takes at its peak: what a block of weights, text and moments need."""
+    shapes = config.tensor_shapes()
+    largest = max(rows * columns for rows, columns in (s for s in shapes.values() if len(s) == 2))
+    if rounding == "nearest":
+        return 5 * largest  # as floats, and packed
+    block = sum(int(np.prod(s)) for name, s in shapes.items() if name.startswith("blocks.0."))
+    widest = max(s[1] for name, s in shapes.items() if len(s) == 2 and name != "embed.weight")
+    text = 4 * n_tokens * config.d_model + 8 * min(n_tokens, TOKENS) * (config.d_mlp + 4 * config.d_model)
+    moments = 16 * widest**2 if rounding == "gptq" else 0  # H, H reversed, its factor, and room to compute it
+    return text + max(block + moments + 12 * config.d_mlp * config.d_model, 5 * largest)
+
+
+def damped(diagonal: Floats) -> Floats:
+    """Return importances (C,) of which none is zero."""
+    mean = float(diagonal.mean())
+    return (diagonal + DAMPING * mean if mean > 0 else np.ones_like(diagonal)).astype(np.float32)
+
+
+def gptq(w: Floats, h: Floats, kernels: Kernels) -> tuple[q4.Codes, float]:
+    """Return matrix `w` (R, C) in q4, rounded so that tr((W - Q) H (W - Q)^T) is small, and its relative error.
+
+    Scales are found first, by importance; then columns are rounded, those of large activations first. With
+    H = (I + A) D (I + A)^T, A strictly upper triangular, the loss is the sum over columns k of
+    D_k |e_k + sum_{j<k} A_jk e_j|^2, e_j = w_j - q_j; so q_k rounds w_k + sum_{j<k} A_jk e_j.
+    Source: Frantar et al. 2022, GPTQ; in this form, Chee et al. 2023, QuIP, section 4.
+    """
+    rows, columns = w.shape
+    importance = damped(np.diagonal(h))
+    packed = Packed("q4", rows, columns, kernels.pack(w, "q4", importance)[0])
+    d, subscales, codes = q4.take_apart(packed)
+    per_group = SUPERBLOCK // SUBGROUP
+    steps = np.repeat(d.astype(np.float32), per_group, axis=1)[:, : subscales.shape[1]]
+    steps = np.ascontiguousarray((steps * q4.SIGNED_SUBSCALES[subscales]).T)  # (groups, R)
+    inverse = np.divide(1, steps, out=np.zeros_like(steps), where=steps != 0)
+
+    order = np.argsort(-importance, kind="stable")
+    feedback = _feedback(h, order)
+    wt, errors, codes_t = w.T[order], np.zeros((columns, rows), np.float32), np.ascontiguousarray(codes.T)
+    for begin in range(0, columns, _COLUMNS):
+        end = min(begin + _COLUMNS, columns)
+        wanted = wt[begin:end] + feedback[:begin, begin:end].T @ errors[:begin]
+        for k in range(begin, end):
+            group = order[k] // SUBGROUP
+            target = wanted[k - begin] + feedback[begin:k, k] @ errors[begin:k]
+            q = np.clip(np.rint(target * inverse[group]), -8, 7)
+            errors[k] = wt[k] - q * steps[group]
+            codes_t[order[k]] = q + 8
+    norm = float(np.linalg.norm(w))
+    return q4.lay_out(d, subscales, codes_t.T), float(np.linalg.norm(errors)) / norm if norm else 0.0
+
+
+def _feedback(h: Floats, order: np.ndarray) -> Floats:
+    """Return A of H = (I + A) D (I + A)^T, with H damped and its rows and columns in the given order."""
+    backwards = h[np.ix_(order[::-1], order[::-1])]
+    mean = float(np.diagonal(h).mean()) or 1.0
+    damping = DAMPING * mean
+    while True:
+        backwards.flat[:: len(h) + 1] += damping
+        try:
+            lower = np.linalg.cholesky(backwards)
+            break
+        except np.linalg.LinAlgError:  # float32 is too short for this H: damp it ten times more
+            damping *= 10
+    lower /= np.diagonal(lower).copy()  # in place: for phi-2's widest input a copy is 420 MB
+    return lower[::-1, ::-1]
