@@ -103,7 +103,7 @@ def main() -> None:
             if (chosen := config(length)) is None:
                 cells.append("")
                 continue
-            loss, right = measure(EngineRunner(chosen, packed.weights, kernels, half=True), asked)
+            loss, right = measure(EngineRunner(chosen, packed.weights, kernels, cache="f16"), asked)
             low, high = wilson_interval(right, len(asked))
             cells.append(f"{loss:.2f}, {100 * right / len(asked):.0f} % ({100 * low:.0f}..{100 * high:.0f})")
         print(f"| {label} | {' | '.join(cells)} |", flush=True)

@@ -9,7 +9,7 @@ from petitlm.engine.formats import Packed
 from petitlm.engine.kernels import available_isas, make_kernels
 from petitlm.engine.packing import pack_weights
 from petitlm.evals import prediction
-from petitlm.evals.doctor import Kernels, Subject, compiler_of, judge, more_problems
+from petitlm.evals.doctor import Heads, Kernels, Subject, compiler_of, judge, more_problems
 from petitlm.evals.prediction import Attention, Rates, on_curve
 from petitlm.evals.probes import Probes
 from petitlm.evals.system import System
@@ -56,7 +56,7 @@ def test_a_prompt_takes_its_chunks() -> None:
 
 def test_fresh_cache_costs_its_bytes() -> None:
     rates = Rates(**{**RATES.__dict__, "fresh_s_per_byte": 1e-9})
-    more = cache_bytes(PHI, 1, 256, True) * 1e-9
+    more = cache_bytes(PHI, 1, 256, "f16") * 1e-9
     assert prediction.prefill_seconds(PHI, 4, rates, FREE, 256, 256) == pytest.approx(
         prediction.prefill_seconds(PHI, 4, RATES, FREE, 256, 256) + more)
 
@@ -82,7 +82,7 @@ def test_bytes_are_those_that_the_engine_keeps(tiny_folder, bits: int) -> None:
 
 
 def test_what_fits_is_judged_with_the_cache() -> None:
-    subject, attention = Subject("phi-2", PHI), dict.fromkeys([(32, 32, 80, 8, True)], FREE)
+    subject, attention = Subject("phi-2", PHI), dict[Heads, Attention]({(32, 32, 80, 8, "f16"): FREE})
     whole = prediction.memory_bytes(PHI, 4, PHI.n_ctx)
     fit = judge(subject, 4, whole, RATES, attention)
     assert (fit.fits, fit.context_that_fits) == (True, 2048)
@@ -123,7 +123,7 @@ def test_probes_give_rates_that_rise_with_size() -> None:
         assert len(curve) == 3
         assert 0 < curve[0][1] < curve[2][1], "a layer of phi-2 takes longer than one of the default model"
     assert all(few[1] < many[1] for few, many in zip(*rates.prefill_layer.values(), strict=True))
-    attention = probes.attention(PRESETS["gpt2"], half=True)
+    attention = probes.attention(PRESETS["gpt2"], "f16")
     assert 0 <= attention.decode_s_per_position < 1e-3
     assert 0 < attention.prefill_s_per_token_position < 1e-3
     speed = probes.matmul("q8")

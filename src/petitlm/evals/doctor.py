@@ -11,6 +11,7 @@ from typing import Any
 from petitlm import sizes
 from petitlm.config import ModelConfig
 from petitlm.engine import kernels as engine_kernels
+from petitlm.engine.cache import CacheKind
 from petitlm.engine.formats import FormatName
 from petitlm.engine.kernels import NativeKernels, available_isas
 from petitlm.engine.runner import CHUNK
@@ -24,6 +25,8 @@ CONTEXTS = (128, 1024)
 """Tokens of context that speeds are predicted for, beside the model's own context."""
 FORMATS: tuple[FormatName, ...] = ("q4", "q8", "f16", "f32")
 _READ_BYTES = 256 << 20
+Heads = tuple[int, int, int, int, CacheKind]
+"""What attention's cost depends on: query and kv heads, their size, layers up to 8 (few fit in a cache), the cache."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ def examine(subjects: Sequence[Subject], bits: Sequence[int], threads: int, toke
     reads: dict[str, float] = {}
     matmul: list[MatmulSpeed] = []
     rates: dict[int, Rates] = {}
-    attention: dict[tuple[int, ...], Attention] = {}
+    attention: dict[Heads, Attention] = {}
     if built.used is not None:
         kernels = NativeKernels(threads)
         probes = Probes(kernels, system.last_cache_bytes)
@@ -105,9 +108,9 @@ def examine(subjects: Sequence[Subject], bits: Sequence[int], threads: int, toke
         matmul = [probes.matmul(format) for format in formats]
         rates = {b: probes.rates(b, token_s) for b in bits}
         for subject in subjects:
-            for half in {b < 32 for b in bits}:
-                if _heads(subject.config, half) not in attention:
-                    attention[_heads(subject.config, half)] = probes.attention(subject.config, half)
+            for kind in {prediction.cache_kind(b) for b in bits}:
+                if (heads := _heads(subject.config, kind)) not in attention:
+                    attention[heads] = probes.attention(subject.config, kind)
     fits = tuple(judge(subject, b, system.memory_available_bytes, rates.get(b), attention, contexts)
                  for subject in subjects for b in bits if subject.packed_bits in (None, b))
     busy = other.cores()
@@ -115,12 +118,12 @@ def examine(subjects: Sequence[Subject], bits: Sequence[int], threads: int, toke
                      (*problems(system), *more_problems(built, busy, threads, system, fits)))
 
 
-def _heads(config: ModelConfig, half: bool) -> tuple[int, ...]:
-    return config.n_heads, config.n_kv_heads, config.d_head, min(config.n_layers, 8), half
+def _heads(config: ModelConfig, kind: CacheKind) -> Heads:
+    return config.n_heads, config.n_kv_heads, config.d_head, min(config.n_layers, 8), kind
 
 
 def judge(subject: Subject, bits: int, available: int | None, rates: Rates | None,
-          attention: Mapping[tuple[int, ...], Attention], contexts: Sequence[int] = ()) -> Fit:
+          attention: Mapping[Heads, Attention], contexts: Sequence[int] = ()) -> Fit:
     """Return whether a model fits in `available` bytes, and its predicted speed where that much of it does."""
     config = subject.config
     weights = prediction.weight_bytes(config, bits)
@@ -130,7 +133,8 @@ def judge(subject: Subject, bits: int, available: int | None, rates: Rates | Non
     speeds: Iterable[Speed] = ()
     if rates is not None and fitting:
         lengths = sorted({min(c, fitting) for c in contexts or (*CONTEXTS, fitting)})
-        speeds = prediction.predict(config, bits, rates, attention[_heads(config, bits < 32)], lengths, CHUNK)
+        heads = _heads(config, prediction.cache_kind(bits))
+        speeds = prediction.predict(config, bits, rates, attention[heads], lengths, CHUNK)
     return Fit(subject.name, bits, config.n_ctx, weights, cache,
                None if available is None else weights + cache <= available,
                None if available is None else fitting, tuple(speeds))

@@ -16,12 +16,12 @@ import numpy as np
 
 from petitlm import sizes
 from petitlm.config import ModelConfig
-from petitlm.engine.cache import Cache, cache_bytes
+from petitlm.engine.cache import Cache, CacheKind, cache_bytes
 from petitlm.engine.formats import PANEL, FormatName, Packed, formats_for, packed_bytes
 from petitlm.engine.kernels import Kernels
 from petitlm.engine.layers import Weights
 from petitlm.engine.runner import CHUNK, EngineRunner, EngineSession, as_ints
-from petitlm.evals.prediction import Attention, Curve, Rates, layer_bytes, layer_weights
+from petitlm.evals.prediction import Attention, Curve, Rates, cache_kind, layer_bytes, layer_weights
 
 SHORT, LONG = 128, 1024
 """Positions between which attention's cost is measured."""
@@ -90,20 +90,20 @@ class Probes:
         seconds(sessions[0])
         fresh, again = ([seconds(session) for session in sessions[1:]] for _ in range(2))
         more = statistics.median(fresh) - statistics.median(again)
-        return max(0.0, more) / cache_bytes(runner.config, 1, CHUNK, runner.half)
+        return max(0.0, more) / cache_bytes(runner.config, 1, CHUNK, runner.cache)
 
     def filling(self, config: ModelConfig, bits: int) -> ModelConfig:
         """Return the shape with as many layers as overflow the caches."""
         n = -(-self.enough // layer_bytes(config, bits))
         return config.with_(n_layers=max(1, min(n, _MAX_LAYERS)))
 
-    def attention(self, config: ModelConfig, half: bool) -> Attention:
+    def attention(self, config: ModelConfig, kind: CacheKind) -> Attention:
         """Measure one layer's attention with the heads of `config`, over caches that the processor's do not hold."""
         one = config.with_(n_layers=1, n_ctx=max(LONG, 1), rope_scaling=None)
-        first = Cache(one, 1, LONG, half)
+        first = Cache(one, 1, LONG, kind)
         size = sum(part.nbytes for part in (first.layers[0].keys, first.layers[0].values))
         n = max(1, min(config.n_layers, -(-self.enough // size), _MAX_LAYERS))
-        layers = [_filled(first if i == 0 else Cache(one, 1, LONG, half)).layers[0] for i in range(n)]
+        layers = [_filled(first if i == 0 else Cache(one, 1, LONG, kind)).layers[0] for i in range(n)]
         rng, scale = np.random.default_rng(0), config.d_head**-0.5
 
         def seconds(tokens: int, end: int) -> float:
@@ -133,7 +133,7 @@ class Probes:
             format = formats_for(bits, name)
             weights[name] = np.ones(shape, np.float32) if format is None else self.matrix(format, *shape)
         checked: Weights = weights
-        return EngineRunner(config, checked, self.kernels, half=bits < 32)
+        return EngineRunner(config, checked, self.kernels, cache_kind(bits))
 
     def matrix(self, format: FormatName, rows: int, columns: int) -> Packed:
         """Return a matrix of one panel's rows, packed once and repeated, on whole cache lines."""
