@@ -86,6 +86,30 @@ def test_stops_and_biases_are_honoured(petit: Petit, tiny_folder: Path) -> None:
     assert value["choices"][0]["finish"] == "length"
 
 
+def test_guessing_changes_how_fast_and_nothing_else(petit: Petit, tiny_folder: Path) -> None:
+    args = ("run", "-m", tiny_folder, "to be or not to be, to be or", "--max-tokens", 60, "--temperature", 0.5, "--json")
+    plain = json.loads(petit(*args, "--speculate", "none").stdout)
+    assert (plain["guessed_tokens"], plain["acceptance"], plain["tokens_per_step"]) == (0, None, 1)
+    for more in ([], ["--speculate", "lookup"], ["--draft", tiny_folder]):
+        value = json.loads(petit(*args, *more).stdout)
+        assert value["choices"] == plain["choices"]
+        assert value["steps"] <= plain["steps"]
+        assert 0 <= value["right_guesses"] <= value["guessed_tokens"]
+
+
+def test_a_prefix_cache_is_found_by_the_next_command(petit: Petit, tiny_folder: Path, tmp_path: Path) -> None:
+    args = ("run", "-m", tiny_folder, "Tell me something about the sea", "--max-tokens", 6, "--json", "--prefix-cache",
+            "cache")
+    first, second = (json.loads(petit(*args).stdout) for _ in range(2))
+    assert (first["reused_tokens"], second["reused_tokens"]) == (0, (first["prompt_tokens"] - 1) // 16 * 16)
+    assert second["choices"] == first["choices"]
+    path = max((tmp_path / "cache").iterdir(), key=lambda path: path.stat().st_size)
+    path.write_bytes(path.read_bytes()[:-1])
+    third = petit(*args)
+    assert json.loads(third.stdout)["choices"] == first["choices"]
+    assert third.stderr.startswith("petit: prefix cache: ") and "was removed" in third.stderr
+
+
 def id_of(byte: int) -> int:
     """Return the id of an ASCII letter in the byte tokenizer, whose ids follow the byte-level alphabet's order."""
     from tokenizers import pre_tokenizers
@@ -96,6 +120,8 @@ def id_of(byte: int) -> int:
 @pytest.mark.parametrize(("args", "code", "said"), [
     (["run", "x" * 300], 2, "256"),
     (["run", "hi", "-m", "nowhere"], 3, "nowhere is not there"),
+    (["run", "hi", "--draft", "nowhere"], 3, "nowhere"),
+    (["run", "hi", "--speculate", "lookup", "--draft", "."], 2, "give one of them"),
     (["rum"], 2, "did you mean `petit run`?"),
 ])
 def test_a_mistake_gives_one_sentence_and_its_exit_code(petit: Petit, tiny_folder: Path, args: list[str], code: int,

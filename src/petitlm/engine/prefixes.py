@@ -112,9 +112,13 @@ class Prefixes:
             return
         assert isinstance(session, EngineSession)
         names = list(self._names(ids))[: self._store.limit // session.n_bytes(0, BLOCK)]
+        # What follows a block that was missing or damaged is written anew: nobody has looked at it.
+        n_kept = sum(1 for _ in takewhile(self._store.touch, names))
         # The last block first: of one text, the end is forgotten before the beginning, without which it is useless.
         for i in range(len(names) - 1, -1, -1):
-            if not self._store.touch(names[i]):
+            if i < n_kept:
+                self._store.touch(names[i])
+            else:
                 self._store.put(names[i], session.export(0, i * BLOCK, (i + 1) * BLOCK))
 
     def _restore(self, session: Session, ids: Sequence[int], n_held: int) -> int:
