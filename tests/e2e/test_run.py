@@ -87,7 +87,8 @@ def test_stops_and_biases_are_honoured(petit: Petit, tiny_folder: Path) -> None:
 
 
 def test_guessing_changes_how_fast_and_nothing_else(petit: Petit, tiny_folder: Path) -> None:
-    args = ("run", "-m", tiny_folder, "to be or not to be, to be or", "--max-tokens", 60, "--temperature", 0.5, "--json")
+    args = ("run", "-m", tiny_folder, "to be or not to be, to be or", "--max-tokens", 60, "--temperature", 0.5,
+            "--json")
     plain = json.loads(petit(*args, "--speculate", "none").stdout)
     assert (plain["guessed_tokens"], plain["acceptance"], plain["tokens_per_step"]) == (0, None, 1)
     for more in ([], ["--speculate", "lookup"], ["--draft", tiny_folder]):
