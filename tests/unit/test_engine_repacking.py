@@ -15,7 +15,7 @@ from petitlm.config import ModelConfig
 from petitlm.engine.formats import Packed, packed_bytes
 from petitlm.engine.kernels import available_isas, make_kernels
 from petitlm.engine.reference import ReferenceKernels, dequantize
-from petitlm.engine.repacking import Q4_0, SAME, blocks_of, load_weights, memory_bytes, panels
+from petitlm.engine.repacking import SAME, blocks_of, load_weights, memory_bytes, panels
 from petitlm.errors import DoesNotFitError
 from petitlm.families import gguf_names
 
@@ -52,7 +52,7 @@ def test_panels_hold_the_files_numbers_and_give_its_bytes_back(form: gguf.GGMLQu
 def test_missing_rows_and_columns_are_zeros() -> None:
     """As in what the kernels pack themselves: a file's last half block is no different from ours."""
     values = np.random.default_rng(0).normal(size=(20, 96)).astype(np.float32)
-    for form, format in ((Q.Q4_0, Q4_0), (Q.Q8_0, "q8")):
+    for form, format in ((Q.Q4_0, "q4_0"), (Q.Q8_0, "q8")):
         ours, _ = ReferenceKernels().pack(values, format)
         with ThreadPoolExecutor(1) as pool:
             again = panels(blocks_of(Packed(format, 20, 96, ours)), format, 96, pool)
@@ -115,8 +115,8 @@ def write_model(path: Path, config: ModelConfig, forms: dict[str, gguf.GGMLQuant
 
 MIXED = {"attn_qkv": Q.Q4_0, "attn_q": Q.Q4_0, "attn_k": Q.Q4_0, "attn_v": Q.Q8_0, "attn_output": Q.Q8_0,
          "ffn_up": Q.F16, "ffn_gate": Q.BF16, "ffn_down": Q.Q4_K, "output": Q.Q6_K, "token_embd": Q.Q4_0}
-AS_STORED = {"attn.q": Q4_0, "attn.k": Q4_0, "attn.o": "q8", "mlp.up": "f16", "mlp.down": "q8", "unembed": "q8",
-             "embed": Q4_0}
+AS_STORED = {"attn.q": "q4_0", "attn.k": "q4_0", "attn.o": "q8", "mlp.up": "f16", "mlp.down": "q8", "unembed": "q8",
+             "embed": "q4_0"}
 
 
 @pytest.mark.parametrize("config", [CONFIG, LLAMA], ids=["phi2", "llama"])
@@ -141,7 +141,7 @@ def test_a_file_is_taken_as_it_is_stored(config: ModelConfig, tmp_path: Path) ->
 
 def test_bits_asked_for_are_given_and_nothing_is_rounded_twice(tmp_path: Path) -> None:
     source = open_checkpoint(write_model(tmp_path / "m.gguf", CONFIG, MIXED))
-    for bits, formats in ((4, {"attn.q": Q4_0, "attn.o": "q4", "mlp.down": "q4", "embed": Q4_0, "unembed": "q4"}),
+    for bits, formats in ((4, {"attn.q": "q4_0", "attn.o": "q4", "mlp.down": "q4", "embed": "q4_0", "unembed": "q4"}),
                           (8, {"attn.q": "q8", "attn.o": "q8", "mlp.up": "q8", "embed": "q8"}),
                           (16, {"attn.q": "f16", "mlp.up": "f16", "unembed": "f16"}), (32, {"attn.q": "f32"})):
         weights = load_weights(source, bits, make_kernels(1))

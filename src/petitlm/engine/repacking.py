@@ -2,7 +2,8 @@
 
 A GGUF row is a run of blocks of 32 columns (float16 scale, then values); a panel has 16 rows side by side
 (kernels/formats.h). Q4_0, Q8_0, F16 and F32 have the same numbers on both sides, so bytes are moved and none is
-computed. The other formats of GGUF have no panel of their own: they are decoded and packed anew.
+computed. The other formats of GGUF have no panel of their own: they are decoded and packed anew. The engine's q4 has
+no block of its own, and fits into Q8_0 without loss.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from petitlm.checkpoint import Checkpoint, exact_floats
+from petitlm.engine import q4
 from petitlm.engine.formats import (
     BLOCK,
     BLOCK_BYTES,
-    FORMATS,
     GROUP,
     PANEL,
     FormatName,
@@ -31,11 +32,10 @@ from petitlm.engine.kernels import Floats, Kernels, make_kernels
 
 Bytes = NDArray[np.uint8]
 
-Q4_0: Any = "q4_0" if "q4_0" in FORMATS else "q4"
-SAME: dict[str, FormatName] = {"Q4_0": Q4_0, "Q8_0": "q8", "F16": "f16", "F32": "f32"}
+SAME: dict[str, FormatName] = {"Q4_0": "q4_0", "Q8_0": "q8", "F16": "f16", "F32": "f32"}
 """Formats of GGUF that the engine has, too."""
-_NAMES = {format: name for name, format in SAME.items()}
-BITS: dict[FormatName, int] = {"q4": 4, Q4_0: 4, "q8": 8, "f16": 16, "f32": 32}
+_NAMES: dict[FormatName, str] = {**{format: name for name, format in SAME.items()}, "q4": "Q8_0"}
+BITS: dict[FormatName, int] = {"q4": 4, "q4_0": 4, "q8": 8, "f16": 16, "f32": 32}
 
 _CHUNK = 384 << 10  # bytes moved at a time by a thread: they and their copy stay in the second-level cache
 _CHUNK_WEIGHTS = 1 << 19  # weights decoded at a time by a thread, as float32
@@ -118,6 +118,8 @@ def blocks_of(packed: Packed | Floats) -> Bytes:
     """Return a weight as rows of GGUF blocks in its `stored_format`, (R, bytes of a row)."""
     if not isinstance(packed, Packed):
         return exact_floats(packed, "", "F32")
+    if packed.format == "q4":
+        return _finer_blocks(packed)
     n_panels = -(-packed.rows // PANEL)
     rows = _TO_BLOCKS[packed.format](packed.data.reshape(n_panels, -1))
     return rows.reshape(n_panels * PANEL, -1)[: packed.rows, : _row_bytes(packed.format, packed.columns)]
@@ -154,21 +156,37 @@ def _packed_anew(source: Checkpoint, name: str, format: FormatName, kernels: Ker
     return Packed(format, rows, columns, out.reshape(-1))
 
 
+def _finer_blocks(packed: Packed) -> Bytes:
+    """Return a q4 matrix in Q8_0: a value times its sub-scale fits in 8 bits, and eight blocks share one scale."""
+    rows = np.empty((packed.rows, _row_bytes("q8", packed.columns)), np.uint8)
+    data, step = packed.data.reshape(-(-packed.rows // PANEL), -1), max(1, _CHUNK_WEIGHTS // (PANEL * packed.columns))
+    for first in range(0, len(data), step):
+        begin, end = first * PANEL, min((first + step) * PANEL, packed.rows)
+        part = Packed("q4", end - begin, packed.columns, data[first : first + step].reshape(-1))
+        d, subscales, codes = q4.take_apart(part)
+        values = (codes.astype(np.int8) - np.int8(8)) * np.repeat(q4.SIGNED_SUBSCALES[subscales], q4.SUBGROUP, axis=1)
+        blocks = rows[begin:end].reshape(end - begin, -1, 2 + GROUP)
+        shared = np.repeat(d, q4.SUPERBLOCK // GROUP, axis=1)[:, : blocks.shape[1]]
+        blocks[..., :2] = np.ascontiguousarray(shared).view(np.uint8).reshape(*shared.shape, 2)
+        blocks[..., 2:] = values.astype(np.int8).view(np.uint8).reshape(*shared.shape, GROUP)
+    return rows
+
+
 def _row_bytes(format: FormatName, columns: int) -> int:
     if format in BLOCK_BYTES:
-        return columns // GROUP * (2 + GROUP // (2 if format == Q4_0 else 1))
+        return columns // GROUP * (2 + GROUP // (2 if format == "q4_0" else 1))
     return columns * (2 if format == "f16" else 4)
 
 
 def _whole_panels(blocks: Bytes, format: FormatName) -> Bytes:
     """Return (P, 16, bytes) with zeros for the rows that a last panel and the groups that a last block lack."""
     rows, n_bytes = blocks.shape
-    group = {Q4_0: 18, "q8": 34}.get(format, 0)
+    group = {"q4_0": 18, "q8": 34}.get(format, 0)
     odd = group > 0 and n_bytes // group * GROUP % BLOCK > 0
     if rows % PANEL == 0 and not odd:
         return blocks.reshape(-1, PANEL, n_bytes)
     padded = np.zeros((-(-rows // PANEL) * PANEL, n_bytes + group * odd), np.uint8)
-    if format == Q4_0:
+    if format == "q4_0":
         padded.reshape(len(padded), -1, group)[..., 2:] = _ZERO4
     padded[:rows, :n_bytes] = blocks
     return padded.reshape(-1, PANEL, padded.shape[1])
@@ -179,7 +197,7 @@ def _q4_panels(rows: Bytes, out: Bytes) -> None:
     blocks = rows.reshape(len(rows), PANEL, -1, 18)
     words = np.ascontiguousarray(blocks[..., 2:]).view("<u4")  # panel, row, group, 4: columns 4i.. and 16 + 4i..
     words = np.ascontiguousarray(words.transpose(0, 2, 3, 1)).reshape(len(rows), -1, 2, 4, PANEL)
-    body = out.reshape(len(rows), -1, BLOCK_BYTES[Q4_0])
+    body = out.reshape(len(rows), -1, BLOCK_BYTES["q4_0"])
     lines = body[..., :512].view("<u4").reshape(len(rows), -1, 2, 4, PANEL)
     low, high = words & _LOW, words & _HIGH
     lines[:, :, :, :2] = low[:, :, :, 0::2] | low[:, :, :, 1::2] << np.uint32(4)
@@ -188,7 +206,7 @@ def _q4_panels(rows: Bytes, out: Bytes) -> None:
 
 
 def _q4_blocks(panels: Bytes) -> Bytes:
-    body = panels.reshape(len(panels), -1, BLOCK_BYTES[Q4_0])
+    body = panels.reshape(len(panels), -1, BLOCK_BYTES["q4_0"])
     lines = body[..., :512].view("<u4").reshape(len(panels), -1, 2, 4, PANEL)
     words = np.empty_like(lines)
     first, last = lines[:, :, :, :2], lines[:, :, :, 2:]
@@ -244,6 +262,6 @@ def _float_blocks(dtype: str) -> Callable[[Bytes], Bytes]:
 
 
 _TO_PANELS: dict[FormatName, Callable[[Bytes, Bytes], Any]] = {
-    Q4_0: _q4_panels, "q8": _q8_panels, "f16": _float_panels("<u2"), "f32": _float_panels("<u4")}
+    "q4_0": _q4_panels, "q8": _q8_panels, "f16": _float_panels("<u2"), "f32": _float_panels("<u4")}
 _TO_BLOCKS: dict[FormatName, Callable[[Bytes], Bytes]] = {
-    Q4_0: _q4_blocks, "q8": _q8_blocks, "f16": _float_blocks("<u2"), "f32": _float_blocks("<u4")}
+    "q4_0": _q4_blocks, "q8": _q8_blocks, "f16": _float_blocks("<u2"), "f32": _float_blocks("<u4")}
