@@ -61,7 +61,8 @@ class Cache:
     """
 
     def __init__(self, config: ModelConfig, slots: int, length: int, kind: CacheKind) -> None:
-        self.slots, self.length, self._config, self.kind = slots, -(-length // PANEL) * PANEL, config, kind
+        self.slots, self.length, self._config = slots, -(-length // PANEL) * PANEL, config
+        self.kind: CacheKind = kind
         self.layers = [self._layer() for _ in range(config.n_layers)]
 
     def _layer(self) -> LayerCache:

@@ -24,7 +24,8 @@ class EngineRunner:
     """
 
     def __init__(self, config: ModelConfig, weights: Weights, kernels: Kernels, cache: CacheKind) -> None:
-        self.config, self.weights, self.kernels, self.cache = config, weights, kernels, cache
+        self.config, self.weights, self.kernels = config, weights, kernels
+        self.cache: CacheKind = cache
         self.layers = EngineLayers(config, weights, kernels)
         self.program = record(config, weights, self.layers.turns) if isinstance(kernels, NativeKernels) else None
 

@@ -18,6 +18,7 @@ from petitlm.engine.formats import FORMATS, Packed
 from petitlm.engine.kernels import ACTIVATIONS, Floats
 
 if TYPE_CHECKING:
+    from petitlm._kernels import Program
     from petitlm.engine.layers import Weights
     from petitlm.rotary import RotaryTables
 
@@ -138,7 +139,7 @@ class _Unknown:
         return range(self.n_layers)
 
 
-def record(config: ModelConfig, weights: Weights, turns: RotaryTables | None) -> Any:
+def record(config: ModelConfig, weights: Weights, turns: RotaryTables | None) -> Program:
     """Return the model's forward pass as a program of the C++ kernels.
 
     It holds on to the memory of the weights and of the rotary tables and copies none of it.
@@ -204,7 +205,7 @@ def _group(steps: list[Step]) -> list[Step]:
     return kept
 
 
-def _compile(steps: list[Step], logits: Symbol) -> Any:
+def _compile(steps: list[Step], logits: Symbol) -> Program:
     """Give every symbol a buffer, which others take over after its last reader, and add the steps."""
     from petitlm import _kernels
 
@@ -230,9 +231,9 @@ def _read(step: Step) -> list[Symbol]:
     return step.reads + [p.residual for p in step.products if p.residual is not None]
 
 
-def _add(program: Any, step: Step, reads: list[int], outs: list[int], at: dict[Symbol, int]) -> None:
+def _add(program: Program, step: Step, reads: list[int], outs: list[int], at: dict[Symbol, int]) -> None:
     if step.name in ("add", "multiply"):
-        program.combine(outs[0], *reads, step.name == "multiply")
+        program.combine(outs[0], reads[0], reads[1], step.name == "multiply")
     elif step.name != "matmul":
         getattr(program, step.name)(outs[0], *reads, *step.arguments)
     else:
