@@ -82,7 +82,8 @@ def test_bytes_are_those_that_the_engine_keeps(tiny_folder, bits: int) -> None:
 
 
 def test_what_fits_is_judged_with_the_cache() -> None:
-    subject, attention = Subject("phi-2", PHI), dict[Heads, Attention]({(32, 32, 80, 8, "f16"): FREE})
+    subject = Subject("phi-2", PHI)
+    attention: dict[Heads, Attention] = {(32, 32, 80, 8, "f16"): FREE}
     whole = prediction.memory_bytes(PHI, 4, PHI.n_ctx)
     fit = judge(subject, 4, whole, RATES, attention)
     assert (fit.fits, fit.context_that_fits) == (True, 2048)

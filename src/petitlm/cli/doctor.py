@@ -44,7 +44,7 @@ def command(models: tuple[str, ...], bits: tuple[str, ...], contexts: tuple[int,
 
     start = time.perf_counter()
     subjects = [subject_of(model) for model in models] or [*own_subject(), *preset_subjects()]
-    wanted = sorted({int(b) for b in bits}) or ([*ALL_BITS] if models or as_json else [4])
+    wanted = sorted({int(b) for b in bits}) or ([*ALL_BITS] if models else [4])
     threads = threads or available_cores()
     if not as_json:
         note("measuring for a few seconds ...")

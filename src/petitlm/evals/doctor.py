@@ -100,6 +100,7 @@ def examine(subjects: Sequence[Subject], bits: Sequence[int], threads: int, toke
     matmul: list[MatmulSpeed] = []
     rates: dict[int, Rates] = {}
     attention: dict[Heads, Attention] = {}
+    kinds: set[CacheKind] = {prediction.cache_kind(b) for b in bits}
     if built.used is not None:
         kernels = NativeKernels(threads)
         probes = Probes(kernels, system.last_cache_bytes)
@@ -108,7 +109,7 @@ def examine(subjects: Sequence[Subject], bits: Sequence[int], threads: int, toke
         matmul = [probes.matmul(format) for format in formats]
         rates = {b: probes.rates(b, token_s) for b in bits}
         for subject in subjects:
-            for kind in {prediction.cache_kind(b) for b in bits}:
+            for kind in kinds:
                 if (heads := _heads(subject.config, kind)) not in attention:
                     attention[heads] = probes.attention(subject.config, kind)
     fits = tuple(judge(subject, b, system.memory_available_bytes, rates.get(b), attention, contexts)

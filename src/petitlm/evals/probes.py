@@ -48,17 +48,18 @@ class MatmulSpeed:
 class Probes:
     """Measures on one set of kernels, within the memory that may be taken."""
 
-    def __init__(self, kernels: Kernels, last_cache_bytes: int | None, patience_s: float = 0.08) -> None:
+    def __init__(self, kernels: Kernels, last_cache_bytes: int | None, patience_s: float = 0.05) -> None:
         self.kernels, self.patience_s = kernels, patience_s
         room = sizes.available_memory() // 8
         self.enough = min(3 * (last_cache_bytes or 32 << 20), 512 << 20, room)  # bytes that no cache holds
         self._rows: dict[tuple[FormatName, int], np.ndarray] = {}
-        self._step_s: float | None = None
+        self._memory, self._used = np.empty(0, np.uint8), 0  # one runner's weights at a time: new memory is slow
 
     def rates(self, bits: int, token_s: float) -> Rates:
         """Measure one number of bits."""
-        narrow, more = self.runner(_NARROW, bits), self.runner(_NARROW.with_(n_layers=6), bits)
-        thin, thick = self.step_seconds(narrow, 1), self.step_seconds(more, 1)
+        thin = self.step_seconds(self.runner(_NARROW, bits), 1)
+        more = self.runner(_NARROW.with_(n_layers=6), bits)
+        thick = self.step_seconds(more, 1)
         per_layer = max((thick - thin) / 4, thin / 100)  # four layers more
         step_s = max(thin - 2 * per_layer, 0.0)
         decode = [(float(layer_bytes(_NARROW, bits)), per_layer)]
@@ -102,7 +103,7 @@ class Probes:
         one = config.with_(n_layers=1, n_ctx=max(LONG, 1), rope_scaling=None)
         first = Cache(one, 1, LONG, kind)
         size = sum(part.nbytes for part in (first.layers[0].keys, first.layers[0].values))
-        n = max(1, min(config.n_layers, -(-self.enough // size), _MAX_LAYERS))
+        n = max(1, min(config.n_layers, -(-self.enough // (2 * size)), _MAX_LAYERS))
         layers = [_filled(first if i == 0 else Cache(one, 1, LONG, kind)).layers[0] for i in range(n)]
         rng, scale = np.random.default_rng(0), config.d_head**-0.5
 
@@ -110,7 +111,7 @@ class Probes:
             q = rng.normal(size=(tokens, config.n_heads, config.d_head)).astype(np.float32)
             positions, slots = as_ints(range(end - tokens, end)), np.zeros(tokens, np.int32)
             turn = iter(range(1 << 30))
-            return self.timed(lambda: self.kernels.attend(layers[next(turn) % n], positions, slots, q, scale))
+            return self.timed(lambda: self.kernels.attend(layers[next(turn) % n], positions, slots, q, scale), 0.4)
 
         decode = (seconds(1, LONG) - seconds(1, SHORT)) / (LONG - SHORT)
         many = min(CHUNK, LONG // 2)
@@ -119,6 +120,7 @@ class Probes:
 
     def matmul(self, format: FormatName) -> MatmulSpeed:
         """Measure one matrix of phi-2's width, as tall as it takes to overflow the caches."""
+        self._used = 0
         rows = max(PANEL, self.enough * PANEL // packed_bytes(format, PANEL, _COLUMNS) // PANEL * PANEL)
         w = self.matrix(format, rows, _COLUMNS)
         one, many = np.ones((1, _COLUMNS), np.float32), np.ones((FEW, _COLUMNS), np.float32)
@@ -127,7 +129,8 @@ class Probes:
         return MatmulSpeed(format, w.data.nbytes / decode, 2 * FEW * rows * _COLUMNS / prefill)
 
     def runner(self, config: ModelConfig, bits: int) -> EngineRunner:
-        """Return the engine with made-up weights of this shape."""
+        """Return the engine with made-up weights of this shape; runners made before must not run any more."""
+        self._used = 0
         weights: dict[str, Packed | np.ndarray] = {}
         for name, shape in config.tensor_shapes().items():
             format = formats_for(bits, name)
@@ -142,8 +145,10 @@ class Probes:
             values = np.random.default_rng(columns).normal(0, columns**-0.5, (PANEL, columns)).astype(np.float32)
             panel = self._rows[format, columns] = self.kernels.pack(values, format)[0]
         size = packed_bytes(format, rows, columns)
-        memory = np.empty(size + 64, np.uint8)
-        data = memory[-memory.ctypes.data % 64 :][:size]
+        if self._used + size + 64 > self._memory.nbytes:
+            self._memory, self._used = np.empty(max(self.enough * 5 // 4, size + 64), np.uint8), 0
+        begin = self._used + -(self._memory.ctypes.data + self._used) % 64
+        data, self._used = self._memory[begin : begin + size], begin + size
         data.reshape(-1, panel.nbytes)[:] = panel
         return Packed(format, rows, columns, data)
 
@@ -155,15 +160,18 @@ class Probes:
         slots, last = np.zeros(tokens, np.int32), as_ints([tokens - 1])
         return self.timed(lambda: session.step(ids, positions, slots, last))
 
-    def timed(self, act: Callable[[], object]) -> float:
-        """Return the median seconds of `act`, after a first time: as often as patience allows, 3 to 50 times."""
+    def timed(self, act: Callable[[], object], share: float = 1.0) -> float:
+        """Return the median seconds of `act`, after a first time: as often as a share of the patience allows.
+
+        That is 3 to 50 times, and fewer where a machine is so slow that one is much.
+        """
         act()
-        seconds: list[float] = []
-        while len(seconds) < 3 or (sum(seconds) < self.patience_s and len(seconds) < 50):
+        patience_s, seconds = share * self.patience_s, list[float]()
+        while len(seconds) < 3 or (sum(seconds) < patience_s and len(seconds) < 50):
             start = time.perf_counter()
             act()
             seconds.append(time.perf_counter() - start)
-            if sum(seconds) > 10 * self.patience_s:  # a slow machine: once is much
+            if sum(seconds) > 4 * patience_s:
                 break
         return statistics.median(seconds)
 
