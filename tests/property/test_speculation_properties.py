@@ -26,6 +26,7 @@ class Drafter:
     """Guesses right, wrong, nothing, too much, or what no model has a row for, as `rng` says."""
 
     odds = (0.5, 0.1)
+    learn_s = 0.0
 
     def __init__(self, answer: Sequence[int], n_prompt: int, rng: random.Random) -> None:
         self.answer, self.n_prompt, self.rng = answer, n_prompt, rng
@@ -51,10 +52,10 @@ class Eager(speculation.Speculator):
     rng = random.Random(0)
 
     def _length(self) -> int:
-        return self.rng.choice([0, 1, 2, 5, 31]) if self._costs.plain_s else 0
+        return self.rng.choice([0, 1, 2, 5, 31])
 
-    def ran(self, start: float, end: float) -> None:
-        super().ran(start, end)
+    def ran(self) -> None:
+        super().ran()
         self.rest = self.rng.choice([0, 0, 0, 2])
 
 

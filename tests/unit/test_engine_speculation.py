@@ -31,6 +31,7 @@ class Guesser:
     """Right with a chance; looking takes `look_s` and guessing a token `guess_s`."""
 
     odds = (0.5,)
+    learn_s = 0.0
 
     def __init__(self, clock: Clock, chance: float, look_s: float = 0.0, guess_s: float = 0.0) -> None:
         self.clock, self.chance, self.look_s, self.guess_s = clock, chance, look_s, guess_s
@@ -53,18 +54,16 @@ def seconds(monkeypatch: pytest.MonkeyPatch, cost, chance: float, n_tokens: int 
     monkeypatch.setattr(speculation, "time", clock)
     speculator = Speculator([Guesser(clock, chance, **times)], {}, 100)
     while made < n_tokens:
-        rest = speculator.rest > 0
+        start, guess, rest = clock.now, list[int](), speculator.rest > 0
         if rest:
             speculator.rest -= 1
-            guess = []
         else:
             [guess] = speculator.guesses([(0, [0] * made, n_tokens - made - 1)])
-        start = clock.now
         clock.now += cost(len(guess))
-        if rest and not speculator.rest:
-            speculator.rested(clock.now - start)
-        elif not rest:
-            speculator.ran(start, clock.now)
+        if not rest:
+            speculator.ran()
+        elif not speculator.rest:
+            speculator.rested(1, clock.now - start)
         right = next((i for i in range(len(guess)) if rng.random() >= chance), len(guess))
         if guess:
             speculator.learn(0, right)
@@ -143,7 +142,7 @@ def model(tiny_folder: Path) -> petitlm.Model:
                                      dict(logit_bias={5: 8.0}, repetition_penalty=1.3)])
 def test_a_draft_model_changes_nothing_and_is_right_where_it_agrees(model: petitlm.Model, tiny_folder: Path, options,
                                                                     monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Speculator, "_length", lambda self: 4 if self._costs.plain_s else 0)
+    monkeypatch.setattr(Speculator, "_length", lambda self: 4)
     plain = model.generate(TEXT, max_tokens=40, speculate=None, **options)
     twin = petitlm.load(tiny_folder, threads=1)
     ours = model.generate(TEXT, max_tokens=40, speculate=twin, **options)
@@ -158,7 +157,7 @@ def test_a_draft_model_changes_nothing_and_is_right_where_it_agrees(model: petit
 @exact
 def test_a_draft_model_keeps_what_it_ran(model: petitlm.Model, tiny_folder: Path,
                                          monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Speculator, "_length", lambda self: 4 if self._costs.plain_s else 0)
+    monkeypatch.setattr(Speculator, "_length", lambda self: 4)
     draft = petitlm.load(tiny_folder, threads=1)
     answer = model.generate(TEXT, max_tokens=12, speculate=draft)
     text = [*model.encode(TEXT), *answer.ids]
@@ -171,7 +170,7 @@ def test_a_draft_model_keeps_what_it_ran(model: petitlm.Model, tiny_folder: Path
 @exact
 def test_a_draft_with_less_context_stops_guessing_there(model: petitlm.Model, tiny_folder: Path,
                                                         monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Speculator, "_length", lambda self: 4 if self._costs.plain_s else 0)
+    monkeypatch.setattr(Speculator, "_length", lambda self: 4)
     draft = petitlm.load(tiny_folder, threads=1, context=len(TEXT) + 10)
     ours = model.generate(TEXT, max_tokens=60, speculate=draft)
     assert ours.choices == model.generate(TEXT, max_tokens=60, speculate=None).choices

@@ -21,6 +21,7 @@ class Lookup:
 
     GRAMS = (1, 2, 4, 8)
     odds = (0.2, 0.35, 0.6, 0.85)  # of each length of GRAMS; phi-2's tokens on code gave 0.1-0.8, 0.5, 0.7, 0.9
+    learn_s = 1e-6
 
     def __init__(self) -> None:
         # Hash of an ending: the place after it. Two endings of one hash make a wrong guess and no wrong answer, and
@@ -86,6 +87,7 @@ class DraftModel:
     """
 
     odds = (0.6,)
+    learn_s = 0.0  # it runs the prompt: who asks for a draft model wants that
 
     def __init__(self, open_session: Callable[[list[int]], tuple[Session, int]],
                  give_back: Callable[[Session, list[int]], None], n_ctx: int, sampler: Sampler) -> None:

@@ -287,10 +287,11 @@ class Stream:
 
     def _decode(self, running: list[Progress]) -> tuple[list[list[int]], Floats]:
         """Run the last token of each sequence and what is guessed to follow it; return guesses and all logits."""
-        speculator, guesses = self._speculator, [list[int]() for _ in running]
+        speculator, guesses, begin = self._speculator, [list[int]() for _ in running], 0.0
         self._counts.n_steps += 1
         if speculator is not None and speculator.rest:
             speculator.rest -= 1
+            begin = 0.0 if speculator.rest else time.perf_counter()
             speculator = None
         if speculator is not None:
             most = self._request.max_tokens - 1
@@ -300,12 +301,11 @@ class Stream:
             ids += [sequence.ids[-1], *guess]
             positions += range(len(sequence.ids) - 1, len(sequence.ids) + len(guess))
             slots += [sequence.index] * (1 + len(guess))
-        start = time.perf_counter()
         logits = self._session.step(as_ints(ids), as_ints(positions), as_ints(slots))
         if speculator is not None:
-            speculator.ran(start, time.perf_counter())
-        elif self._speculator is not None and not self._speculator.rest:
-            self._speculator.rested(time.perf_counter() - start)
+            speculator.ran()
+        elif begin and self._speculator is not None:
+            self._speculator.rested(len(running), time.perf_counter() - begin)
         if running[0].index == 0:
             self._held.append(running[0].ids[-1])
         return guesses, logits

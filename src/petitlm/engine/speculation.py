@@ -27,8 +27,10 @@ MAX_BATCH = 128
 """Tokens of all sequences in one pass."""
 ALLOWANCE, START, MOST = 0.006, 0.5, 4.0
 """The balance, in plain passes: earned by each plain pass, given at the start of an answer, and kept at most."""
-LOOKING, MOST_REST = 0.006, 63
+LOOKING, MOST_REST = 0.006, 255
 """Share of a plain pass that looking for a guess may take, or else passes go without a look; but so many at most."""
+LEARNING, NEVER = 0.01, 1 << 30
+"""Share of an answer that reading its prompt for guesses may take, or else none are made; passes no answer has."""
 MARGIN = 1.02
 """How much longer a pass is taken to be than measured: guessing must promise a gain beyond what timing can tell."""
 REFRESH = 64
@@ -41,6 +43,11 @@ class Drafter(Protocol):
     @property
     def odds(self) -> Sequence[float]:
         """How likely a guessed token of each kind is right, until it is measured."""
+        ...
+
+    @property
+    def learn_s(self) -> float:
+        """Seconds, about, of the first look for each token so far."""
         ...
 
     def look(self, ids: list[int], /) -> int | None:
@@ -140,60 +147,62 @@ class Speculator:
         self.counts = Counts()
         self._drafters, self._all_costs, self._n_vocab = drafters, costs, n_vocab
         self._odds = Odds(drafters[0].odds)
-        self._balance, self._since_plain = START, REFRESH  # the first pass is a plain one
+        self._balance, self._since_plain, self._looks = START, 0, 0
         self._n, self._costs = 0, Costs()  # sequences in the last pass, and what passes of so many cost
         self._kinds: dict[int, int] = {}  # of the guesses that could be made, by their sequence's place
         self._guesses: list[list[int]] = []
         self._guess_s = 0.0
-        self._fruitless = 0  # looks in a row that led to nothing
-        self.rest = 0
-        """Passes to make without asking for guesses: looking for them has a cost, too."""
+        self._fruitless = 8  # looks in a row that led to nothing; at the start nothing speaks for another
+        self.rest = 1
+        """Passes to make without asking for guesses: looking for them has a cost, too. The first one measures."""
         self._plans: dict[tuple[int, ...], Plan] = {}  # by kinds, until something new is learned
 
     def guesses(self, sequences: Sequence[tuple[int, list[int], int]]) -> list[list[int]]:
         """Return what to verify for each sequence, given as (its drafter's index, all its ids, room for guesses)."""
-        self._guesses = guesses = [list[int]() for _ in sequences]
-        self._start = start = time.perf_counter()
-        self._guess_s, self._kinds = 0.0, {}
-        for place, (index, ids, room) in enumerate(sequences):
-            kind = self._drafters[index].look(ids) if room > 0 else None
-            if kind is not None:
-                self._kinds[place] = kind
+        self._begin, self._guess_s = time.perf_counter(), 0.0
+        self._guesses, self._kinds = [list[int]() for _ in sequences], {}
         if self._n != len(sequences):
-            self._n, self._since_plain = len(sequences), REFRESH
-            self._costs = self._all_costs.setdefault(self._n, Costs())
+            self._n, self._costs = len(sequences), self._all_costs.setdefault(len(sequences), Costs())
             self._plans.clear()
+        if self._costs.plain_s and self._worth_a_look(sequences):
+            for place, (index, ids, room) in enumerate(sequences):
+                kind = self._drafters[index].look(ids) if room > 0 else None
+                if kind is not None:
+                    self._kinds[place] = kind
         if self._kinds and (length := self._length()):
             start = time.perf_counter()
             for place in self._kinds:
                 index, ids, room = sequences[place]
                 n = min(length, room)
-                guesses[place] = self._checked(self._drafters[index].guess(ids, n), n)
+                self._guesses[place] = self._checked(self._drafters[index].guess(ids, n), n)
             self._guess_s = time.perf_counter() - start
-        return guesses
+        return self._guesses
 
-    def ran(self, start: float, end: float) -> None:
-        """Take when the pass that verified the last guesses began and ended."""
-        extra, costs = sum(map(len, self._guesses)), self._costs
-        self.counts.n_guessed += extra
-        self._since_plain += 1
+    def ran(self) -> None:
+        """Take that the pass that verifies the last guesses has ended."""
+        seconds, costs = time.perf_counter() - self._begin, self._costs
+        extra = sum(map(len, self._guesses))
         if extra:
-            costs.record(extra, self._guess_s, end - start)
+            self.counts.n_guessed += extra
+            costs.record(extra, self._guess_s, seconds - self._guess_s)
             self._plans.clear()
-            self._balance -= (end - start + self._guess_s) / costs.plain_s - 1
+            self._balance -= seconds / costs.plain_s - 1
+            self._since_plain += 1
+            self.rest = int(self._since_plain >= REFRESH)
             return
         if not costs.plain_s:
-            costs.record_plain(end - start)
-        elif self._since_plain < REFRESH:  # the first look is longer: it sees the prompt
-            costs.look_s = _mixed(costs.look_s, max(end - self._start - costs.plain_s, start - self._start))
+            costs.record_plain(seconds)
+        elif self._looks > 1:  # the first look is longer: it sees the prompt
+            costs.look_s = _mixed(costs.look_s, max(seconds - costs.plain_s, 1e-6))
         self._fruitless += 1
+        # Where guesses were right lately, the next are worth a closer look.
         most = int(costs.look_s / (LOOKING * costs.plain_s))
-        self.rest = max(1 if self._since_plain >= REFRESH else 0, min(2**self._fruitless - 1, most, MOST_REST))
-        self._balance = min(MOST, self._balance + ALLOWANCE * (1 + self.rest))
+        self.rest = max(self.rest, min(2**self._fruitless - 1, most, MOST_REST))
+        self._balance = min(MOST, self._balance + ALLOWANCE * (1 + min(self.rest, MOST_REST)))
 
-    def rested(self, seconds: float) -> None:
-        """Take the seconds of the last of the passes that were made without asking for guesses."""
-        self._costs.record_plain(seconds)
+    def rested(self, n: int, seconds: float) -> None:
+        """Take the seconds of the last of the passes made without asking for guesses, of `n` sequences."""
+        self._all_costs.setdefault(n, Costs()).record_plain(seconds)
         self._since_plain = 0
 
     def learn(self, place: int, n_right: int) -> None:
@@ -214,10 +223,17 @@ class Speculator:
         for drafter in self._drafters:
             drafter.close()
 
+    def _worth_a_look(self, sequences: Sequence[tuple[int, list[int], int]]) -> bool:
+        """Whether the drafters may read what was said so far: not where that takes a share of the answer that shows."""
+        self._looks += 1
+        learn_s = sum(self._drafters[index].learn_s * len(ids) for index, ids, _ in sequences)
+        if self._looks > 1 or learn_s <= LEARNING * self._costs.plain_s * max(room for _, _, room in sequences):
+            return True
+        self.rest = NEVER
+        return False
+
     def _length(self) -> int:
         """Return how many tokens to guess: the number that promises most tokens a second, within the balance."""
-        if not self._costs.plain_s or self._since_plain >= REFRESH:
-            return 0
         kinds = tuple(self._kinds.values())
         if kinds not in self._plans:
             self._plans[kinds] = self._plan(kinds)
