@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -47,10 +48,19 @@ def make_middle(folder: Path, threads: int) -> Path:
 
 
 def measure(model: Model, context: int, n: int, seed: int) -> tuple[float, float]:
-    """Return tokens per second of a prompt of `context` tokens, and of `n` after it."""
-    ids = speed.random_ids(model.config, context, seed)
-    result = model.generate(ids, max_tokens=n + 1, logit_bias=speed.endless(model.config), speculate=None)
-    return context / result.prefill_s, n / result.decode_s
+    """Return tokens per second of a prompt of `context` tokens, and of `n` after it.
+
+    Medians over half a second of repetitions, at least one: a small model is ready in milliseconds, and at first its
+    weights are still in memory and not in the caches.
+    """
+    rates: list[tuple[float, float]] = []
+    end = time.monotonic() + 0.5
+    while not rates or time.monotonic() < end:
+        ids = speed.random_ids(model.config, context, 1000 * seed + len(rates))
+        result = model.generate(ids, max_tokens=n + 1, logit_bias=speed.endless(model.config), speculate=None)
+        rates.append((context / result.prefill_s, n / result.decode_s))
+    prefill, decode = zip(*rates, strict=True)
+    return statistics.median(prefill), statistics.median(decode)
 
 
 def compare(label: str, path: Path | None, arguments: argparse.Namespace) -> float:
