@@ -20,7 +20,7 @@ LAYER, HEAD = prediction.layer_bytes(PHI, 4), prediction.head_bytes(PHI, 4)
 RATES = Rates(decode_layer=((float(LAYER), 0.001),),
               prefill_layer={64: ((1e6, 0.0001), (float(prediction.layer_weights(PHI)), 0.02)),
                              256: ((1e6, 0.0004), (float(prediction.layer_weights(PHI)), 0.05))},
-              head_bytes_per_s=HEAD / 0.002, step_s=0.0003, token_s=0.0005)
+              head_bytes_per_s=HEAD / 0.001, step_s=0.0003, token_s=0.0005)
 FREE = Attention(0.0, 0.0)
 
 
@@ -33,7 +33,7 @@ def test_times_are_interpolated_on_logarithmic_axes() -> None:
 
 
 def test_a_token_takes_its_layers_its_head_and_its_attention() -> None:
-    alone = 0.0005 + 0.0003 + 32 * 0.001 + 0.002
+    alone = 0.0005 + 0.0003 + 32 * 0.001 + 0.001
     assert prediction.decode_seconds(PHI, 4, RATES, FREE, 100) == pytest.approx(alone)
     looking = Attention(1e-6, 0.0)
     assert prediction.decode_seconds(PHI, 4, RATES, looking, 100) == pytest.approx(alone + 32 * 100e-6)
@@ -42,7 +42,7 @@ def test_a_token_takes_its_layers_its_head_and_its_attention() -> None:
 
 
 def test_a_prompt_takes_its_chunks() -> None:
-    fixed = 0.0005 + 0.002
+    fixed = 0.0005 + 0.001
 
     def seconds(n: int, attention: Attention = FREE) -> float:
         return prediction.prefill_seconds(PHI, 4, RATES, attention, n, 256)

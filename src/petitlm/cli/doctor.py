@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from petitlm.evals.doctor import Diagnosis, Fit, Subject
 
 ALL_BITS = (4, 8, 16, 32)
-_TOKENS = 48  # of the default model, to measure what a token costs besides the kernels
+_TOKENS, _REPETITIONS = 48, 12  # of the default model, to measure what a token costs besides the kernels
 
 
 @click.command()
@@ -101,13 +101,14 @@ def token_seconds(threads: int) -> float:
         return 0.0
     model = petitlm.load(threads=threads)
     try:
-        rates = [speed.decode_rate(model, 16, _TOKENS, seed) for seed in range(3)]
+        rates = [speed.decode_rate(model, 16, _TOKENS, seed) for seed in range(_REPETITIONS)]
     except UsageError:
         return 0.0
-    session, seconds = model.runner.session(1, 16 + _TOKENS), []
-    for i in range(16, 16 + _TOKENS):
+    session, seconds, first = model.runner.session(1, 16 + _TOKENS), [], as_ints([0])
+    for i in _REPETITIONS * [*range(16, 16 + _TOKENS)]:
+        position = as_ints([i])
         begin = time.perf_counter()
-        session.step(as_ints([7]), as_ints([i]), as_ints([0]), as_ints([0]))
+        session.step(first, position, first, first)
         seconds.append(time.perf_counter() - begin)
     return max(0.0, 1 / statistics.median(rates) - statistics.median(seconds))
 

@@ -72,13 +72,12 @@ def decode_seconds(config: ModelConfig, bits: int, rates: Rates, attention: Atte
     """Return the seconds of one token after `context` others."""
     layer = on_curve(rates.decode_layer, layer_bytes(config, bits)) + context * attention.decode_s_per_position
     fresh = cache_bytes(config, 1, PANEL, cache_kind(bits)) / PANEL * rates.fresh_s_per_byte
-    head = head_bytes(config, bits) / rates.head_bytes_per_s
-    return rates.token_s + rates.step_s + config.n_layers * layer + head + fresh
+    return rates.token_s + rates.step_s + config.n_layers * layer + head_seconds(config, bits, rates) + fresh
 
 
 def prefill_seconds(config: ModelConfig, bits: int, rates: Rates, attention: Attention, n: int, chunk: int) -> float:
     """Return the seconds from a prompt of `n` tokens to its first answering token."""
-    total, weights = rates.token_s + head_bytes(config, bits) / rates.head_bytes_per_s, layer_weights(config)
+    total, weights = rates.token_s + head_seconds(config, bits, rates), layer_weights(config)
     total += cache_bytes(config, 1, n, cache_kind(bits)) * rates.fresh_s_per_byte
     sizes = sorted(rates.prefill_layer)
     times = [on_curve(rates.prefill_layer[size], weights) for size in sizes]
@@ -87,6 +86,12 @@ def prefill_seconds(config: ModelConfig, bits: int, rates: Rates, attention: Att
         layer = _line(sizes, times, m) + m * start * attention.prefill_s_per_token_position
         total += rates.step_s + config.n_layers * layer
     return total
+
+
+def head_seconds(config: ModelConfig, bits: int, rates: Rates) -> float:
+    """Return the seconds of the output head: those of a wide matrix, or of a layer so small that a cache holds it."""
+    size = head_bytes(config, bits)
+    return min(size / rates.head_bytes_per_s, on_curve(rates.decode_layer, size))
 
 
 def on_curve(curve: Curve, size: float) -> float:

@@ -163,11 +163,11 @@ class Probes:
     def timed(self, act: Callable[[], object], share: float = 1.0) -> float:
         """Return the median seconds of `act`, after a first time: as often as a share of the patience allows.
 
-        That is 3 to 50 times, and fewer where a machine is so slow that one is much.
+        That is at least 3 times, and fewer where a machine is so slow that one is much.
         """
         act()
         patience_s, seconds = share * self.patience_s, list[float]()
-        while len(seconds) < 3 or (sum(seconds) < patience_s and len(seconds) < 50):
+        while len(seconds) < 3 or sum(seconds) < patience_s:
             start = time.perf_counter()
             act()
             seconds.append(time.perf_counter() - start)

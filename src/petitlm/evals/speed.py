@@ -67,9 +67,10 @@ class Decode:
     """Tokens already in the cache when the timing starts."""
     tokens_per_s: Spread
     ceiling_tokens_per_s: float | None
-    """Tokens per second at which the weights alone would fill the measured bandwidth, if it was measured."""
+    """Tokens per second at which reading weights and cache fills the bandwidth, if it was measured."""
     share: float | None
-    """Median over ceiling, from 0 to 1."""
+    """Median of each repetition's share of its own ceiling, from 0 to 1: the bandwidth is measured again each time,
+    since on a machine with other guests it moves."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +97,8 @@ class SpeedReport:
 
 
 def measure(model: Generates, *, prefill: int, contexts: Sequence[int], n_tokens: int, repetitions: int,
-            bandwidth: Callable[[], float] | None, conditions: dict[str, Any], start_s: float | None = None,
-            say: Callable[[str], None] = lambda _: None) -> SpeedReport:
+            bandwidth: Callable[[], float] | None, conditions: dict[str, Any], cache_bytes_per_token: float = 0,
+            start_s: float | None = None, say: Callable[[str], None] = lambda _: None) -> SpeedReport:
     """Measure a loaded model; `bandwidth` measures the machine's reading speed in bytes per second.
 
     Raises: UsageError if a length does not fit in the model's context.
@@ -106,19 +107,24 @@ def measure(model: Generates, *, prefill: int, contexts: Sequence[int], n_tokens
     busy = OtherWork()
     say(f"prefill of {prefill} tokens")
     seconds = [prefill_seconds(model, prefill, seed) for seed in range(repetitions)]
-    rates: dict[int, Spread] = {}
+    for context in contexts:
+        decode_rate(model, context, n_tokens, repetitions)
+    peak = peak_memory()  # before the bandwidth's own buffer raises it
+    weights, reads = decode_bytes(model.config, model.bits), list[float]()
+    decode: list[Decode] = []
     for context in contexts:
         say(f"decoding after {context} tokens")
-        rates[context] = Spread.of([decode_rate(model, context, n_tokens, seed) for seed in range(repetitions)])
-    peak = peak_memory()  # before the bandwidth's own buffer raises it
-    say("memory bandwidth")
-    read = Spread.of([bandwidth() for _ in range(repetitions)]) if bandwidth else None
-    bytes_per_token = decode_bytes(model.config, model.bits)
-    ceiling = read.median / bytes_per_token if read else None
-    decode = tuple(Decode(context, rate, ceiling, rate.median / ceiling if ceiling else None)
-                   for context, rate in rates.items())
-    return SpeedReport(conditions, bytes_per_token, read, prefill, Spread.of([prefill / s for s in seconds]),
-                       Spread.of(seconds), n_tokens, decode, start_s, peak, busy.cores())
+        size = weights + cache_bytes_per_token * (context + n_tokens / 2)
+        rates = list[float]()
+        for seed in range(repetitions):
+            rates.append(decode_rate(model, context, n_tokens, seed))
+            reads += [bandwidth()] if bandwidth else []
+        shares = [rate * size / read for rate, read in zip(rates, reads[-repetitions:], strict=bool(bandwidth))]
+        ceiling = Spread.of(reads[-repetitions:]).median / size if bandwidth else None
+        decode.append(Decode(context, Spread.of(rates), ceiling, Spread.of(shares).median if shares else None))
+    return SpeedReport(conditions, weights, Spread.of(reads) if reads else None, prefill,
+                       Spread.of([prefill / s for s in seconds]), Spread.of(seconds), n_tokens, tuple(decode), start_s,
+                       peak, busy.cores())
 
 
 def check_lengths(config: ModelConfig, prefill: int, contexts: Sequence[int], n_tokens: int) -> None:
