@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from petitlm.checkpoint import Checkpoint, open_checkpoint
 from petitlm.config import ModelConfig
 from petitlm.decoder import NO_TAP, Tap
+from petitlm.engine.cache import CacheKind, cache_for
 from petitlm.engine.drafters import DraftModel, Lookup
 from petitlm.engine.fingerprint import model_digest
 from petitlm.engine.generation import Generation, Session, Speculation, Stream, make_request
@@ -187,6 +188,11 @@ class Model:
         root = model_digest(self.runner, store, source, self.bits) if isinstance(store, DiskStore) else b""
         self.prefixes = Prefixes(self.runner.session, store, root)
 
+    @property
+    def cache(self) -> CacheKind:
+        """How keys and values are kept."""
+        return self.runner.cache if isinstance(self.runner, EngineRunner) else "f32"
+
     def set_threads(self, threads: int) -> None:
         """Run the engine's kernels on this many threads from now on; results stay the same to the bit."""
         if isinstance(self.runner, EngineRunner):
@@ -210,7 +216,7 @@ class Model:
 
 def load(path: str | Path | None = None, *, bits: int | None = None, layers: LayerSet = "engine",
          threads: int | None = None, context: int | None = None, rope_scaling: str | None = None,
-         isa: str = "auto", prefix_cache: int | str | Path | None = None,
+         cache: CacheKind | None = None, isa: str = "auto", prefix_cache: int | str | Path | None = None,
          prefix_cache_limit: int = DISK_LIMIT) -> Model:
     """Load a model: a Hugging Face or packed folder, a .gguf file, or None for the model that comes with petit.
 
@@ -219,6 +225,8 @@ def load(path: str | Path | None = None, *, bits: int | None = None, layers: Lay
     in float32 instead of the engine. `threads` defaults to the machine's cores. `context` may be set below the
     model's own to save memory, or above it with `rope_scaling` (linear, ntk, dynamic or yarn), which stretches the
     rotary positions so far; docs/context.md says what that costs.
+    `cache` is how keys and values are kept: f16 (the default; f32 in 32 bits), or int8, half as large again, with one
+    scale for each position of a head; docs/engine.md gives what it costs.
     `prefix_cache` keeps what was computed of texts for others that begin in the same way: so many bytes in memory,
     or, given a folder, up to `prefix_cache_limit` bytes on disk, for other processes, too.
     Raises: a PetitError that says what is wrong and what to do, before memory is taken.
@@ -226,16 +234,19 @@ def load(path: str | Path | None = None, *, bits: int | None = None, layers: Lay
     folder = DEFAULT_MODEL if path is None else Path(path)
     store = None if prefix_cache is None else open_store(prefix_cache, prefix_cache_limit)
     model = _load(folder, "petit default" if path is None else str(path), bits, layers, threads, context, isa,
-                  rope_scaling)
+                  rope_scaling, cache)
     if store is not None:
         model.keep_prefixes(store, folder)
     return model
 
 
 def _load(folder: Path, name: str, bits: int | None, layers: LayerSet, threads: int | None, context: int | None,
-          isa: str, rope_scaling: str | None) -> Model:
+          isa: str, rope_scaling: str | None, cache: CacheKind | None) -> Model:
     threads = threads or available_cores()
     if layers == "torch":
+        if cache not in (None, "f32"):
+            raise UsageError(f"cache={cache!r} is for the engine, and layers='torch' keeps float32; "
+                             "leave it out")
         return _load_torch(name, _open(folder, context, rope_scaling), threads, bits, context)
     if layers != "engine":
         raise UsageError(f"layers={layers!r} is not known; choose engine or torch")
@@ -246,20 +257,21 @@ def _load(folder: Path, name: str, bits: int | None, layers: LayerSet, threads: 
         if not also_plain or bits in (None, packed.bits):
             check_bits(packed.bits, bits, folder)
             packed = replace(packed, config=for_context(packed.config, context, rope_scaling))
-            runner = EngineRunner(packed.config, packed.weights, kernels, cache="f16" if packed.bits < 32 else "f32")
+            runner = EngineRunner(packed.config, packed.weights, kernels, cache=cache or cache_for(packed.bits))
             return Model(name, runner, packed.tokenizer, bits=packed.bits, threads=threads, prompt=packed.prompt,
                          card=packed.card, n_bytes=packed.n_bytes, context=context or packed.config.n_ctx)
     source = _open(folder, context, rope_scaling)
     if source.has_blocks:
-        return _load_blocks(name, source, kernels, bits, context)
+        return _load_blocks(name, source, kernels, bits, context, cache)
     bits = bits or 4
     _check_memory(source, bits)
-    runner = EngineRunner(source.config, pack_weights(source, bits, kernels), kernels, cache="f16" if bits < 32 else "f32")
+    runner = EngineRunner(source.config, pack_weights(source, bits, kernels), kernels, cache=cache or cache_for(bits))
     return Model(name, runner, source.tokenizer(), bits=bits, threads=threads, prompt=source.prompt, card=source.card,
                  n_bytes=weight_bytes(source.config, bits), context=context or source.config.n_ctx)
 
 
-def _load_blocks(name: str, source: Checkpoint, kernels: Kernels, bits: int | None, context: int | None) -> Model:
+def _load_blocks(name: str, source: Checkpoint, kernels: Kernels, bits: int | None, context: int | None,
+                 cache: CacheKind | None) -> Model:
     from petitlm.engine import repacking  # brings threads of its own, which no other start needs
 
     fewer = [(f"bits={b}", repacking.memory_bytes(source, b)) for b in (8, 4)]
@@ -267,7 +279,7 @@ def _load_blocks(name: str, source: Checkpoint, kernels: Kernels, bits: int | No
     check_fits(repacking.memory_bytes(source, bits), what, fewer)
     weights = repacking.load_weights(source, bits, kernels)
     bits = bits or repacking.bits_of(weights)
-    runner = EngineRunner(source.config, weights, kernels, cache="f16" if bits < 32 else "f32")
+    runner = EngineRunner(source.config, weights, kernels, cache=cache or cache_for(bits))
     return Model(name, runner, source.tokenizer(), bits=bits, threads=kernels.threads, prompt=source.prompt,
                  card=source.card, n_bytes=sum(w.data.nbytes for w in weights.values()),
                  context=context or source.config.n_ctx)

@@ -31,6 +31,7 @@ from petitlm.errors import PetitError, UsageError
 from petitlm.prompts import PromptShape, shape_named
 
 if TYPE_CHECKING:
+    from petitlm.engine.cache import CacheKind
     from petitlm.front import Model
 
 QUOTES = '"""'
@@ -51,14 +52,15 @@ SETTINGS = {
 @speed_options
 @json_option
 def command(model: str | None, bits: int | None, threads: int | None, context: int | None,
-            rope_scaling: str | None, shape: str | None, system: str | None, stop: tuple[str, ...], as_json: bool,
+            rope_scaling: str | None, cache: CacheKind | None, shape: str | None, system: str | None,
+            stop: tuple[str, ...], as_json: bool,
             speculate: str, draft: str | None, prefix_cache: str | None, prefix_cache_gib: float,
             **sampling: Any) -> None:
     """Talk with the model; /help inside lists what can be said to petit instead.
 
     In a pipe, every line of standard input is one turn. With --json, each answer is one JSON object on a line.
     """
-    loaded = load_model(model, bits, threads, context, rope_scaling, prefix_cache, prefix_cache_gib)
+    loaded = load_model(model, bits, threads, context, rope_scaling, prefix_cache, prefix_cache_gib, cache)
     settings = {**sampling, "shape": shape or loaded.prompt, "stop": stop}
     chat = Chat(loaded, settings, Conversation(system=system), as_json, guesser(speculate, draft, threads))
     if sys.stdin.isatty():

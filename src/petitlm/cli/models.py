@@ -10,18 +10,19 @@ from petitlm.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from petitlm.checkpoint import Checkpoint
+    from petitlm.engine.cache import CacheKind
     from petitlm.front import Model
 
 
 def load_model(path: str | None, bits: int | None, threads: int | None, context: int | None = None,
                rope_scaling: str | None = None, prefix_cache: str | None = None,
-               prefix_cache_gib: float = 8.0) -> Model:
+               prefix_cache_gib: float = 8.0, cache: CacheKind | None = None) -> Model:
     """Load the model that these options name; say so where it is stretched."""
     import petitlm
 
     if path is None:
         own_model()
-    model = petitlm.load(path, bits=bits, threads=threads, context=context, rope_scaling=rope_scaling,
+    model = petitlm.load(path, bits=bits, threads=threads, context=context, rope_scaling=rope_scaling, cache=cache,
                          prefix_cache=prefix_cache, prefix_cache_limit=int(prefix_cache_gib * 2**30))
     if rope_scaling is not None and (scaling := model.config.rope_scaling) is not None:
         note(f"(positions are stretched {scaling.factor:.3g} times by {rope_scaling}, for which this model was not "

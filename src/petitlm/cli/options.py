@@ -65,9 +65,17 @@ def model_options(command: Command) -> Command:
     return command
 
 
+def cache_option(command: Command) -> Command:
+    """Add --cache."""
+    return click.option("--cache", type=click.Choice(["int8", "f16", "f32"]),
+                        help="How keys and values are kept: int8 takes half of f16, and reads it sooner (f16; f32 with "
+                             "--bits 32).")(command)
+
+
 def context_options(command: Command) -> Command:
-    """Add --context and --rope-scaling."""
+    """Add --context, --rope-scaling and --cache."""
     for option in (
+        cache_option,
         click.option("--rope-scaling", type=click.Choice(STRETCHES),
                      help="Stretch the positions that far, untrained (docs/context.md: what it costs)."),
         click.option("--context", type=click.IntRange(min=1), metavar="N",

@@ -22,6 +22,7 @@ from petitlm.cli.output import note, print_columns, print_json
 from petitlm.errors import UsageError
 
 if TYPE_CHECKING:
+    from petitlm.engine.cache import CacheKind
     from petitlm.engine.generation import Generation
     from petitlm.engine.sampling import Choice
     from petitlm.front import Model
@@ -55,7 +56,8 @@ class LogitBias(click.ParamType):
               help="Also give the log-probability of each token and of the K likeliest.")
 @json_option
 def command(prompt: str | None, model: str | None, bits: int | None, threads: int | None, context: int | None,
-            rope_scaling: str | None, shape: str | None, system: str | None, stop: tuple[str, ...],
+            rope_scaling: str | None, cache: CacheKind | None, shape: str | None, system: str | None,
+            stop: tuple[str, ...],
             logit_bias: tuple[tuple[int, float], ...], n: int, logprobs: int | None, as_json: bool,
             max_tokens: int | None, speculate: str, draft: str | None, prefix_cache: str | None,
             prefix_cache_gib: float, **sampling: Any) -> None:
@@ -71,7 +73,7 @@ def command(prompt: str | None, model: str | None, bits: int | None, threads: in
         raise UsageError("the prompt is empty; write something to answer or to go on from")
     from petitlm.prompts import shape_named
 
-    loaded = load_model(model, bits, threads, context, rope_scaling, prefix_cache, prefix_cache_gib)
+    loaded = load_model(model, bits, threads, context, rope_scaling, prefix_cache, prefix_cache_gib, cache)
     layout = shape_named(shape or loaded.prompt)
     answer.warn_of_turns(layout, text)
     rendered = layout.render(text, system=system)

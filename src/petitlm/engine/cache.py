@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 CacheKind = Literal["f32", "f16", "int8"]
 """How keys and values are kept. int8 has one float32 scale for each position's key, and for its value, in a head."""
 
+def cache_for(bits: int) -> CacheKind:
+    """Return how keys and values are kept beside weights of so many bits, unless someone says otherwise."""
+    return "f16" if bits < 32 else "f32"
+
+
 _DTYPES: dict[CacheKind, type[np.generic]] = {"f32": np.float32, "f16": np.uint16, "int8": np.int8}
 
 
