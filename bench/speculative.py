@@ -19,6 +19,7 @@ import argparse
 import random
 import re
 import statistics
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -64,7 +65,7 @@ def texts(encode: Tokenizer, context: int, n: int) -> Iterator[tuple[str, list[i
     lines.insert(12, lines.pop(6))
     head = encode.encode(source)[:context]
     seen = encode.decode(head)
-    chosen = "\n".join(f"- {line.strip()}" for line in seen.split("\n") if re.search(r'def |"""|import|: ', line))
+    chosen = "\n".join(f"- {line.strip()}" for line in seen.split("\n") if re.search(r'def |"""|: ', line))
     whole, words, rng = encode.encode(source), encode.encode(prose), random.Random(1)
     yield "edit", head, encode.encode("\n".join(lines))[:n]
     yield "extract", head, encode.encode(chosen)[:n]
@@ -121,7 +122,9 @@ def main() -> None:
         if arguments.only not in name:
             continue
         session = Dictated(model.runner.session(1, len(prompt) + len(said)), [*prompt, *said])
+        start = time.perf_counter()
         prefill(session, prompt)
+        costs.setdefault(1, Costs()).prompt_token_s = (time.perf_counter() - start) / len(prompt)  # as a stream would
         make = drafting(draft, [*prompt, *said], arguments.accuracy)
         runs: dict[bool, list[Generation]] = {False: [], True: []}
         for rep in range(arguments.reps):

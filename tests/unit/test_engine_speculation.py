@@ -99,7 +99,7 @@ def test_a_costly_draft_model_is_used_where_it_pays_only(monkeypatch: pytest.Mon
 def test_costs_between_measurements_are_read_off_a_line() -> None:
     costs = Costs()
     costs.record_plain(2.0)
-    assert costs.of(4) == 2, "nothing known: a quarter of a pass a token"
+    assert costs.of(4) == 1.4, "nothing known: a tenth of a pass a token"
     costs.prompt_token_s = 0.1
     assert costs.of(4) == pytest.approx(1.2)
     costs.record(4, 0.4, 3.0)

@@ -106,7 +106,7 @@ class Costs:
             return low + (high - low) * (extra - below) / (above - below)
         if below:
             return 1 + max(low - 1, 0.01) * extra / below
-        return 1 + extra * (self.prompt_token_s / self.plain_s if self.prompt_token_s else 0.25)
+        return 1 + extra * (self.prompt_token_s / self.plain_s if self.prompt_token_s else 0.1)
 
     def record_plain(self, seconds: float) -> None:
         self.plain_s = _mixed(self.plain_s, seconds)
