@@ -21,6 +21,11 @@ struct Group {
 };
 
 inline void gather(const float* w, int64_t rows, int64_t columns, int64_t row, int64_t column, Group& g) {
+  if (row + 16 <= rows && column + GROUP <= columns) {
+    for (int64_t r = 0; r < 16; r++)
+      for (int64_t c = 0; c < GROUP; c++) g.w[c][r] = w[(row + r) * columns + column + c];
+    return;
+  }
   for (int64_t c = 0; c < GROUP; c++)
     for (int64_t r = 0; r < 16; r++)
       g.w[c][r] = row + r < rows && column + c < columns ? w[(row + r) * columns + column + c] : 0.0f;
@@ -56,17 +61,34 @@ inline F best_scale4(const Group& g) {
 }
 
 inline F scale8(const Group& g) {
-  alignas(64) float ext[16];
-  extremes(g, ext);
-  for (float& e : ext) e = std::fabs(e) / 127.0f;
-  return load(ext);
+  F top = zero();
+  for (const auto& column : g.w) top = max(top, max(load(column), sub(zero(), load(column))));
+  alignas(64) float scale[16];
+  store(scale, top);
+  for (float& s : scale) s /= 127.0f;
+  return load(scale);
+}
+
+// Values of 32 columns as bytes: value + 128 of columns 4q to 4q+3 in line q for q8; for q4_0 value + 8 of columns
+// 8q+j and 8q+4+j in the nibbles of byte j. Row r has bytes 4r to 4r+3, written as one word.
+inline void lay_out(const float (*q)[16], int format, uint8_t* lines) {
+  const int64_t step = format == Q8 ? 4 : 8;
+  for (int64_t c = 0; c < GROUP; c += step) {
+    alignas(64) uint32_t words[16] = {};
+    for (int64_t j = 0; j < step; j++)
+      for (int64_t r = 0; r < 16; r++) {
+        const uint32_t value = static_cast<uint32_t>(static_cast<int>(q[c + j][r]) + (format == Q8 ? 128 : 8));
+        words[r] |= value << (8 * (j % 4) + 4 * (j / 4));
+      }
+    std::memcpy(lines + c / step * 64, words, 64);
+  }
 }
 
 inline void pack_group(const Group& g, int format, int64_t half, uint8_t* block, double* squares) {
   uint16_t* scales = reinterpret_cast<uint16_t*>(block + (format == Q4_0 ? 512 : 1024)) + 16 * half;
   store_half(scales, format == Q4_0 ? best_scale4(g) : scale8(g));
   const F d = load_half(scales);  // quantize with the scale as it is stored
-  alignas(64) float inverse[16], q[16], w2[16], e2[16];
+  alignas(64) float inverse[16], q[GROUP][16], w2[16], e2[16];
   store(inverse, d);
   for (float& v : inverse) v = v != 0.0f ? 1.0f / v : 0.0f;
   F all = zero(), lost = zero();
@@ -76,17 +98,9 @@ inline void pack_group(const Group& g, int format, int64_t half, uint8_t* block,
         clamp_round(mul(w, load(inverse)), format == Q4_0 ? -8.0f : -127.0f, format == Q4_0 ? 7.0f : 127.0f);
     const F error = sub(w, mul(rounded, d));
     all = fma(w, w, all), lost = fma(error, error, lost);
-    store(q, rounded);
-    for (int64_t r = 0; r < 16; r++) {
-      if (format == Q8) {
-        block[(8 * half + c / 4) * 64 + 4 * r + c % 4] = static_cast<uint8_t>(static_cast<int>(q[r]) + 128);
-        continue;
-      }
-      uint8_t& pair = block[(4 * half + c / 8) * 64 + 4 * r + c % 4];
-      const uint8_t nibble = static_cast<uint8_t>(static_cast<int>(q[r]) + 8);
-      pair = c % 8 < 4 ? nibble : static_cast<uint8_t>(pair | nibble << 4);
-    }
+    store(q[c], rounded);
   }
+  lay_out(q, format, block + (format == Q8 ? 512 : 256) * half);
   store(w2, all), store(e2, lost);
   for (int r = 0; r < 16; r++) squares[0] += w2[r], squares[1] += e2[r];
 }
