@@ -32,7 +32,7 @@ class BlockFormat:
 
 
 def _f32(blocks: Bytes) -> Values:
-    return blocks.view("<f4")
+    return blocks.view("<f4").copy()  # not a view of the file, which nobody may write to
 
 
 def _f16(blocks: Bytes) -> Values:

@@ -108,14 +108,19 @@ class GGUFFile:
 
     def _decode(self, tensor: _Tensor, start: int, stop: int) -> np.ndarray:
         form = tensor.format
-        result = np.empty((stop - start, form.columns), np.float32)
         step = max(1, _DECODE_BYTES // form.n_bytes)
+        if stop - start <= step:
+            return form.decode(self._blocks(tensor, start, stop))
+        result = np.empty((stop - start, form.columns), np.float32)
         for first in range(start, stop, step):
             last = min(first + step, stop)
-            at = tensor.begin + first * form.n_bytes
-            stored = np.frombuffer(self._map, np.uint8, (last - first) * form.n_bytes, at)
-            result[first - start : last - start] = form.decode(stored.reshape(-1, form.n_bytes))
+            result[first - start : last - start] = form.decode(self._blocks(tensor, first, last))
         return result
+
+    def _blocks(self, tensor: _Tensor, start: int, stop: int) -> np.ndarray:
+        n_bytes = tensor.format.n_bytes
+        stored = np.frombuffer(self._map, np.uint8, (stop - start) * n_bytes, tensor.begin + start * n_bytes)
+        return stored.reshape(-1, n_bytes)
 
     def _read_tensors(self, reader: _Reader, n_tensors: int) -> dict[str, _Tensor]:
         heads = [_read_tensor_head(reader) for _ in range(n_tensors)]
