@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -54,7 +55,7 @@ def command(models: tuple[str, ...], bits: tuple[str, ...], contexts: tuple[int,
         return
     print_columns(lines(diagnosis))
     click.echo()
-    print_columns(table(diagnosis.models))
+    print_columns(table(diagnosis.models, contexts))
     for problem in diagnosis.problems or ["No problem was found."]:
         click.echo(f"\n{problem}")
 
@@ -136,14 +137,15 @@ def lines(diagnosis: Diagnosis) -> list[tuple[str, str]]:
     return rows
 
 
-def table(fits: tuple[Fit, ...]) -> list[tuple[str, ...]]:
-    """Return the table of models; speeds are tokens per second, predicted."""
-    rows: list[tuple[str, ...]] = [("model", "bits", "weights", "cache", "prefill 128", "1024", "full", "decode 128",
-                                    "1024", "full", "fits")]
+def table(fits: tuple[Fit, ...], contexts: Sequence[int] = ()) -> list[tuple[str, ...]]:
+    """Return the table of models; speeds are tokens per second, predicted, after `contexts` or the usual ones."""
+    heads = [f"{context}" for context in contexts] or ["128", "1024", "full"]
+    rows: list[tuple[str, ...]] = [("model", "bits", "weights", "cache", f"prefill {heads[0]}", *heads[1:],
+                                    f"decode {heads[0]}", *heads[1:], "fits")]
     for fit in fits:
         speeds = {speed.context: speed for speed in fit.speeds}
-        full = max(speeds, default=0)
-        shown = [speeds.get(context) for context in (128, 1024, full)]
+        columns = contexts or (128, 1024, max(speeds, default=0))
+        shown = [speeds.get(context) for context in columns]
         rows.append((fit.model, str(fit.bits), sizes.size_text(fit.weight_bytes), sizes.size_text(fit.cache_bytes),
                      *(_rate(speed and speed.prefill_tokens_per_s) for speed in shown),
                      *(_rate(speed and speed.decode_tokens_per_s) for speed in shown), verdict(fit)))

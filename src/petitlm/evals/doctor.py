@@ -11,7 +11,7 @@ from typing import Any
 from petitlm import sizes
 from petitlm.config import ModelConfig
 from petitlm.engine import kernels as engine_kernels
-from petitlm.engine.cache import CacheKind
+from petitlm.engine.cache import CacheKind, cache_for
 from petitlm.engine.formats import FormatName
 from petitlm.engine.kernels import NativeKernels, available_isas
 from petitlm.engine.runner import CHUNK
@@ -100,7 +100,7 @@ def examine(subjects: Sequence[Subject], bits: Sequence[int], threads: int, toke
     matmul: list[MatmulSpeed] = []
     rates: dict[int, Rates] = {}
     attention: dict[Heads, Attention] = {}
-    kinds: set[CacheKind] = {prediction.cache_kind(b) for b in bits}
+    kinds: set[CacheKind] = {cache_for(b) for b in bits}
     if built.used is not None:
         kernels = NativeKernels(threads)
         probes = Probes(kernels, system.last_cache_bytes)
@@ -134,7 +134,7 @@ def judge(subject: Subject, bits: int, available: int | None, rates: Rates | Non
     speeds: Iterable[Speed] = ()
     if rates is not None and fitting:
         lengths = sorted({min(c, fitting) for c in contexts or (*CONTEXTS, fitting)})
-        heads = _heads(config, prediction.cache_kind(bits))
+        heads = _heads(config, cache_for(bits))
         speeds = prediction.predict(config, bits, rates, attention[heads], lengths, CHUNK)
     return Fit(subject.name, bits, config.n_ctx, weights, cache,
                None if available is None else weights + cache <= available,

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from petitlm.config import ModelConfig
-from petitlm.engine.cache import CacheKind, cache_bytes
+from petitlm.engine.cache import cache_bytes, cache_for
 from petitlm.engine.formats import PANEL, formats_for, packed_bytes
 
 Curve = tuple[tuple[float, float], ...]
@@ -71,14 +71,14 @@ def predict(config: ModelConfig, bits: int, rates: Rates, attention: Attention, 
 def decode_seconds(config: ModelConfig, bits: int, rates: Rates, attention: Attention, context: int) -> float:
     """Return the seconds of one token after `context` others."""
     layer = on_curve(rates.decode_layer, layer_bytes(config, bits)) + context * attention.decode_s_per_position
-    fresh = cache_bytes(config, 1, PANEL, cache_kind(bits)) / PANEL * rates.fresh_s_per_byte
+    fresh = cache_bytes(config, 1, PANEL, cache_for(bits)) / PANEL * rates.fresh_s_per_byte
     return rates.token_s + rates.step_s + config.n_layers * layer + head_seconds(config, bits, rates) + fresh
 
 
 def prefill_seconds(config: ModelConfig, bits: int, rates: Rates, attention: Attention, n: int, chunk: int) -> float:
     """Return the seconds from a prompt of `n` tokens to its first answering token."""
     total, weights = rates.token_s + head_seconds(config, bits, rates), layer_weights(config)
-    total += cache_bytes(config, 1, n, cache_kind(bits)) * rates.fresh_s_per_byte
+    total += cache_bytes(config, 1, n, cache_for(bits)) * rates.fresh_s_per_byte
     sizes = sorted(rates.prefill_layer)
     times = [on_curve(rates.prefill_layer[size], weights) for size in sizes]
     for start in range(0, n, chunk):
@@ -118,11 +118,6 @@ def _line(sizes: Sequence[int], times: Sequence[float], m: int) -> float:
     return max(start + (t2 - start) / n2 * m, 0.0)
 
 
-def cache_kind(bits: int) -> CacheKind:
-    """Return how keys and values are kept beside weights of so many bits."""
-    return "f16" if bits < 32 else "f32"
-
-
 def stored_bytes(name: str, shape: tuple[int, ...], bits: int) -> int:
     """Return the bytes of one weight as the engine keeps it in memory."""
     format = formats_for(bits, name)
@@ -153,4 +148,4 @@ def head_bytes(config: ModelConfig, bits: int) -> int:
 
 def memory_bytes(config: ModelConfig, bits: int, n_ctx: int) -> int:
     """Return the bytes of weights and of one full cache of `n_ctx` tokens."""
-    return weight_bytes(config, bits) + cache_bytes(config, 1, n_ctx, cache_kind(bits))
+    return weight_bytes(config, bits) + cache_bytes(config, 1, n_ctx, cache_for(bits))

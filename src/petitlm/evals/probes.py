@@ -16,12 +16,12 @@ import numpy as np
 
 from petitlm import sizes
 from petitlm.config import ModelConfig
-from petitlm.engine.cache import Cache, CacheKind, cache_bytes
+from petitlm.engine.cache import Cache, CacheKind, cache_bytes, cache_for
 from petitlm.engine.formats import PANEL, FormatName, Packed, formats_for, packed_bytes
 from petitlm.engine.kernels import Kernels
 from petitlm.engine.layers import Weights
 from petitlm.engine.runner import CHUNK, EngineRunner, EngineSession, as_ints
-from petitlm.evals.prediction import Attention, Curve, Rates, cache_kind, layer_bytes, layer_weights
+from petitlm.evals.prediction import Attention, Curve, Rates, layer_bytes, layer_weights
 
 SHORT, LONG = 128, 1024
 """Positions between which attention's cost is measured."""
@@ -136,7 +136,7 @@ class Probes:
             format = formats_for(bits, name)
             weights[name] = np.ones(shape, np.float32) if format is None else self.matrix(format, *shape)
         checked: Weights = weights
-        return EngineRunner(config, checked, self.kernels, cache_kind(bits))
+        return EngineRunner(config, checked, self.kernels, cache_for(bits))
 
     def matrix(self, format: FormatName, rows: int, columns: int) -> Packed:
         """Return a matrix of one panel's rows, packed once and repeated, on whole cache lines."""
