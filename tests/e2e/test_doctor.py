@@ -9,13 +9,13 @@ from e2e.command import Petit
 
 
 def test_the_report_is_consistent(petit: Petit, tiny_folder: Path) -> None:
-    done = petit("doctor", tiny_folder, "phi-2", "gpt3-175b", "--json")
+    done = petit("doctor", tiny_folder, "phi-2", "gpt3-175b", "--bits", "4", "--bits", "8", "--json")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert report["system"]["cores_usable"] >= 1
     assert report["kernels"]["used"] in (None, *report["kernels"]["available"])
     models = {(row["model"], row["bits"]): row for row in report["models"]}
-    assert set(models) == {(name, bits) for name in (tiny_folder.name, "phi-2", "gpt3-175b") for bits in (4, 8, 16, 32)}
+    assert set(models) == {(name, bits) for name in (tiny_folder.name, "phi-2", "gpt3-175b") for bits in (4, 8)}
     for row in models.values():
         needed, available = row["weight_bytes"] + row["cache_bytes"], report["system"]["memory_available_bytes"]
         assert row["fits"] is (None if available is None else needed <= available)
@@ -24,7 +24,7 @@ def test_the_report_is_consistent(petit: Petit, tiny_folder: Path) -> None:
         for speed in row["speeds"]:
             assert 1 <= speed["context"] <= row["n_ctx"]
             assert min(speed["prefill_tokens_per_s"], speed["decode_tokens_per_s"]) > 0
-    assert models["phi-2", 4]["weight_bytes"] < models["phi-2", 8]["weight_bytes"] < models["phi-2", 16]["weight_bytes"]
+    assert models["phi-2", 4]["weight_bytes"] < models["phi-2", 8]["weight_bytes"]
     if report["kernels"]["used"]:
         assert min(report["read_bytes_per_s"].values()) > 1e8
         assert {row["format"] for row in report["matmul"]} == {"q4", "q8", "f16", "f32"}
