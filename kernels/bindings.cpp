@@ -72,24 +72,28 @@ void check_heads(int64_t heads, int64_t d_head, const Cache& c) {
 
 namespace {
 
-double read_bandwidth(Engine& e, Bytes data, int passes) {
-  // Plain sequential 8-byte loads of the whole buffer by all threads: what decoding is bound by.
+template <class F> double seconds_of(Engine& e, const F& f) {
   double seconds = 0;
-  e.call([&](Pool& pool, const Kernels&) {
-    const int64_t n = static_cast<int64_t>(data.shape(0)) / 64;
-    std::atomic<uint64_t> sink{0};
+  e.call([&](Pool& pool, const Kernels& k) {
     const auto begin = std::chrono::steady_clock::now();
-    for (int p = 0; p < passes; p++)
-      pool.run(n, 4096, [&](int64_t from, int64_t to, int) {
-        const uint64_t* x = reinterpret_cast<const uint64_t*>(data.data()) + from * 8;
-        uint64_t s[8] = {};
-        for (int64_t i = 0; i < (to - from) * 8; i += 8)
-          for (int j = 0; j < 8; j++) s[j] += x[i + j];
-        sink.fetch_add(s[0] + s[1] + s[2] + s[3] + s[4] + s[5] + s[6] + s[7], std::memory_order_relaxed);
-      });
+    f(pool, k);
     seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   });
-  return static_cast<double>(data.shape(0)) * passes / seconds;
+  return seconds;
+}
+
+double read_bandwidth(Engine& e, Bytes data, int passes) {  // bytes a second
+  const int64_t whole = static_cast<int64_t>(data.shape(0)) >> 20 << 20;
+  check(whole > 0 && passes > 0, "reading needs a MiB of data and a pass");
+  return static_cast<double>(whole) * passes / seconds_of(e, [&](Pool& pool, const Kernels& k) {
+           for (int p = 0; p < passes; p++) k.read_all(pool, data.data(), whole);
+         });
+}
+
+double integer_rate(Engine& e, int64_t rounds) {  // multiplications and additions of bytes, a second
+  check(rounds > 0, "multiplying needs a round");
+  return 2.0 * 256 * 64 * static_cast<double>(rounds) * e.threads() /
+         seconds_of(e, [&](Pool& pool, const Kernels& k) { k.multiply_all(pool, rounds); });
 }
 
 }  // namespace
@@ -247,5 +251,6 @@ NB_MODULE(_kernels, m) {
             });
           },
           nb::arg("w"), nb::arg("format"), nb::arg("importance").none(), nb::arg("out"), nb::arg("squares"))
-      .def("read_bandwidth", &read_bandwidth, nb::arg("data"), nb::arg("passes"));
+      .def("read_bandwidth", &read_bandwidth, nb::arg("data"), nb::arg("passes"))
+      .def("integer_rate", &integer_rate, nb::arg("rounds"));
 }

@@ -43,6 +43,9 @@ struct Kernels {
   void (*scores)(Pool&, const Cache&, const Tokens&, const float* q, int64_t heads, float scale, int64_t s, float* out);
   void (*softmax)(Pool&, const Tokens&, int64_t heads, int64_t s, const float* scores, float* out);
   void (*mix)(Pool&, const Cache&, const Tokens&, const float* pattern, int64_t heads, int64_t s, float* z);
+  // What the machine can do at best: see probe.h
+  uint64_t (*read_all)(Pool&, const uint8_t* data, int64_t bytes);
+  int64_t (*multiply_all)(Pool&, int64_t rounds);
   // Packing: quantize rows of float weights into a format; sums of squared weights and errors per call
   void (*pack)(Pool&, const float* w, int64_t rows, int64_t columns, int format, const float* importance, uint8_t* out,
                double* squares);

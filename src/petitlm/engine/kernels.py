@@ -187,10 +187,14 @@ class NativeKernels:
         return logits
 
     def read_bandwidth(self, n_bytes: int = 1 << 30, passes: int = 3) -> float:
-        """Return bytes per second of plain sequential reads by all threads: the limit of decoding."""
+        """Return bytes per second that all threads read, one stream after the other: the limit of decoding."""
         data = np.ones(n_bytes, np.uint8)
         self._engine.read_bandwidth(data, 1)
         return self._engine.read_bandwidth(data, passes)
+
+    def integer_rate(self, rounds: int = 1_000_000) -> float:
+        """Return multiplications and additions of bytes a second, out of registers: the limit of prefill."""
+        return self._engine.integer_rate(rounds)
 
 
 def available_cores() -> int:
