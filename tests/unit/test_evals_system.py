@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from petitlm.evals import conditions
+from petitlm.evals.doctor import Subject, judge
 from petitlm.evals.system import System, problems, read_system
+from petitlm.families import PRESETS
 
 CPUINFO = """\
 processor\t: 0
@@ -120,3 +123,18 @@ def test_this_machine_is_read() -> None:
     assert system.processor
     assert 1 <= system.cores_usable <= (os.cpu_count() or 1)
     assert (system.cores or 1) >= 1
+
+
+def test_a_system_without_proc_and_unix_calls_is_unknown_and_no_error(tmp_path: Path,
+                                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Windows lacks: getrusage, sysconf, affinities, and every file that is read here."""
+    monkeypatch.setattr(conditions, "resource", None)
+    for name in ("sysconf", "sched_getaffinity"):
+        monkeypatch.delattr(os, name, raising=False)
+    system = read_system(tmp_path)
+    assert system.memory_bytes is system.memory_available_bytes is None
+    assert system.cores_usable >= 1
+    assert conditions.peak_memory() == 0
+    assert conditions.machine()["memory_bytes"] is None
+    fit = judge(Subject("phi-2", PRESETS["phi-2"]), 4, system.memory_available_bytes, None, {})
+    assert (fit.fits, fit.speeds) == (None, ())

@@ -5,15 +5,21 @@ from __future__ import annotations
 import math
 import os
 import platform
-import resource
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
+
 
 def peak_memory() -> int:
-    """Return the largest resident size that this process has had, in bytes."""
+    """Return the largest resident size that this process has had, in bytes; 0 where the system does not say."""
+    if resource is None:
+        return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
@@ -60,8 +66,7 @@ def _busy_seconds() -> float:
 
 
 def _own_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
+    return time.process_time()
 
 
 def _processor() -> str:
@@ -73,5 +78,5 @@ def _processor() -> str:
     return next(names, platform.processor() or platform.machine())
 
 
-def _memory() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+def _memory() -> int | None:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else None
