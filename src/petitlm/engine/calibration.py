@@ -103,8 +103,8 @@ class Calibration:
             values = (self._source.read(name.replace("blocks.0.", f"blocks.{index}.")) if of_block
                       else np.zeros(shape, np.float32))
             format = formats_for(BITS, name)
-            weights[name] = (values if format is None
-                             else Packed(format, *values.shape, self._kernels.pack(values, format)[0]))
+            weights[name] = values if format is None else Packed(format, shape[0], shape[1],
+                                                                 self._kernels.pack(values, format)[0])
             self._source.release()
         return weights
 
