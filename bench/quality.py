@@ -7,8 +7,9 @@ Each row is one way to round. `KL` is the mean Kullback-Leibler divergence of th
 thousandths of a nat, with its standard error over records; weights are as rounded, all other numbers are float32.
 `as it runs` has 8-bit activations and the embedding in 8 bits too. `Q4_0` rounds as llama.cpp does, the same matrices
 as petit; a GGUF file (made by `petit convert` and llama-quantize) is taken as it is, with its own mixture of formats.
-Bits a weight are those of the matrices that are read for every token. Text: held-out records of petit's generators;
-rounding is calibrated on records of the training split, or on FILE. `--layers` takes the first blocks of a large model.
+Bits a weight are those of all matrices, the embedding included, which petit keeps in 8. Text: held-out records of
+petit's generators; rounding is calibrated on records of the training split, or on FILE. `--layers` takes the first
+blocks of a large model.
 """
 
 from __future__ import annotations
@@ -102,20 +103,21 @@ def weights_of(source: Any, kernels: Kernels, pack: Pack | None) -> tuple[dict[s
         elif format != "q4" or pack is None:
             floats[name] = as_float32(kernels, w)
             runs[name] = Packed(format, *w.shape, kernels.pack(w, format)[0]) if pack else None
+            bits, n = bits + 8 * packed_bytes(format, *w.shape), n + w.size
         else:
             rounded, packed, cost = pack(name, w)
             lost, total = lost + float(((w - rounded) ** 2).sum()), total + float((w**2).sum())
             bits, n = bits + cost * w.size, n + w.size
             floats[name], runs[name] = as_float32(kernels, rounded), packed
         source.release()
-    figures = f"{bits / n:.2f} | {(lost / total) ** 0.5:.4f}" if n else ""
+    figures = f"{bits / n:.2f} | {(lost / total) ** 0.5:.4f}" if total else ""
     return floats, runs if all(w is not None for w in runs.values()) else {}, figures
 
 
 def file_bits(source: Any) -> float:
-    """Bits a weight of a GGUF file's matrices, the embedding left out unless it is the head too."""
+    """Bits a weight of a GGUF file's matrices."""
     sizes = [(source.blocks(name).nbytes, int(np.prod(source.shape(name)))) for name in source.names
-             if len(source.shape(name)) == 2 and (name != "embed.weight" or source.config.tied)]
+             if len(source.shape(name)) == 2 and name != "pos_embed.weight"]
     return 8 * sum(size for size, _ in sizes) / sum(n for _, n in sizes)
 
 

@@ -9,7 +9,7 @@ from petitlm.engine.formats import Packed
 from petitlm.engine.kernels import available_isas, make_kernels
 from petitlm.engine.packing import pack_weights
 from petitlm.evals import prediction
-from petitlm.evals.doctor import Heads, Kernels, Subject, compiler_of, judge, more_problems
+from petitlm.evals.doctor import Heads, Kernels, Subject, compiler_of, examine, judge, more_problems
 from petitlm.evals.prediction import Attention, Rates, on_curve
 from petitlm.evals.probes import Probes
 from petitlm.evals.system import System
@@ -129,3 +129,12 @@ def test_probes_give_rates_that_rise_with_size() -> None:
     assert 0 < attention.prefill_s_per_token_position < 1e-3
     speed = probes.matmul("q8")
     assert min(speed.prefill_op_per_s, speed.decode_bytes_per_s) > 1e6
+
+
+def test_without_kernels_nothing_is_measured_and_the_rest_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("petitlm.engine.kernels.native", None)
+    found = examine([Subject("phi-2", PHI)], [4, 32], 1, 0.0)
+    assert found.kernels == Kernels(None, (), None, None)
+    assert (found.read_bytes_per_s, found.matmul) == ({}, ())
+    assert [(fit.bits, fit.speeds) for fit in found.models] == [(4, ()), (32, ())]
+    assert any(sentence.startswith("The C++ kernels were not built") for sentence in found.problems)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -17,6 +17,7 @@ BITS = 8
 """Weights of a block that is run: their rounding is a hundredth of what is measured with it."""
 TOKENS = 2048
 """Tokens of one run through a block."""
+_STRIPE = 2048  # columns of a product of activations: narrower ones take two to three times as long
 
 
 class Calibration:
@@ -95,6 +96,9 @@ class Calibration:
             begin = end
         for total in self.moments.values():
             total /= self.n_tokens
+            if self._whole:
+                for left, right in _stripes(len(total)):
+                    total[left:right, :left] = total[:left, left:right].T
 
     def _weights(self, index: int, shapes: dict[str, tuple[int, ...]]) -> Weights:
         weights: dict[str, Packed | Floats] = {}
@@ -103,8 +107,8 @@ class Calibration:
             values = (self._source.read(name.replace("blocks.0.", f"blocks.{index}.")) if of_block
                       else np.zeros(shape, np.float32))
             format = formats_for(BITS, name)
-            weights[name] = (values if format is None
-                             else Packed(format, *values.shape, self._kernels.pack(values, format)[0]))
+            weights[name] = values if format is None else Packed(format, shape[0], shape[1],
+                                                                 self._kernels.pack(values, format)[0])
             self._source.release()
         return weights
 
@@ -137,9 +141,15 @@ class _BlockTap:
             self.out = value.copy()
         if name in self._inputs:
             x = value.reshape(len(value), -1)
-            total = x.T @ x if self._whole else (x * x).sum(0)
-            if name in self._moments:
-                self._moments[name] += total
+            if name not in self._moments:
+                self._moments[name] = np.zeros(x.shape[1:] * (2 if self._whole else 1), np.float32)
+            if self._whole:
+                for left, right in _stripes(x.shape[1]):  # H is symmetric: what is above its diagonal is enough
+                    self._moments[name][:right, left:right] += x[:, :right].T @ x[:, left:right]
             else:
-                self._moments[name] = total
+                self._moments[name] += (x * x).sum(0)
         return value
+
+
+def _stripes(columns: int) -> Iterator[tuple[int, int]]:
+    return ((left, min(left + _STRIPE, columns)) for left in range(0, columns, _STRIPE))

@@ -46,9 +46,14 @@ def take_apart(w: Packed) -> tuple[NDArray[np.float16], Codes, Codes]:
     body[:, : runs * 64 + groups * 128] = data[:, head:]
     body = body.reshape(panels, runs, -1)
     pairs = body[..., :64].reshape(panels, runs, PANEL, 4)  # row, j: groups 2j (low nibble) and 2j+1 (high)
-    subscales = np.stack([pairs & 15, pairs >> 4], axis=-1).transpose(0, 2, 1, 3, 4)  # panel, row, run, j, half
+    subscales = _nibbles(pairs, -1).transpose(0, 2, 1, 3, 4)  # panel, row, run, j, half
     lines = body[..., 64:].reshape(panels, runs, 16, PANEL, 4)  # byte 4r+j of line q: columns 8q+j and 8q+4+j
-    codes = np.stack([lines & 15, lines >> 4], axis=3).transpose(0, 4, 1, 2, 3, 5)  # panel, row, run, line, half, j
+    codes = _nibbles(lines, 3).transpose(0, 4, 1, 2, 3, 5)  # panel, row, run, line, half, j
     rows = panels * PANEL
     return (d.reshape(rows, -1)[: w.rows], subscales.reshape(rows, -1)[: w.rows, :groups],
             codes.reshape(rows, -1)[: w.rows, : groups * SUBGROUP])
+
+
+def _nibbles(x: Codes, axis: int) -> Codes:
+    """Return low and high halves of bytes along a new axis."""
+    return np.stack([x & np.uint8(15), x >> np.uint8(4)], axis=axis)

@@ -24,7 +24,8 @@ def pack(w: Floats, format: FormatName, importance: Floats | None = None) -> Cod
     rows, columns = w.shape
     panels = -(-rows // PANEL)
     if format == "q4":
-        return q4.lay_out(*quantize4(w, np.ones(columns, np.float32) if importance is None else importance))
+        h = np.full(columns, 1, np.float32)
+        return q4.lay_out(*quantize4(w, h if importance is None else importance))
     if format in ("f16", "f32"):
         padded = np.zeros((panels * PANEL, columns), np.float32)
         padded[:rows] = w

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from petitlm.checkpoint import Checkpoint
 from petitlm.config import ModelConfig
@@ -27,6 +28,7 @@ ROUNDINGS: tuple[Rounding, ...] = get_args(Rounding)
 DAMPING = 0.01
 """Share of the mean of H's diagonal that is added to it: as if all inputs had some noise of their own."""
 _COLUMNS = 128  # rounded between two matrix products
+_CORNER = 512  # rows and columns of H that are factored at once
 
 
 class Rounder:
@@ -64,7 +66,7 @@ def memory(config: ModelConfig, rounding: Rounding, n_tokens: int) -> int:
     block = sum(int(np.prod(s)) for name, s in shapes.items() if name.startswith("blocks.0."))
     widest = max(s[1] for name, s in shapes.items() if len(s) == 2 and name != "embed.weight")
     text = 4 * n_tokens * config.d_model + 8 * min(n_tokens, TOKENS) * (config.d_mlp + 4 * config.d_model)
-    moments = 16 * widest**2 if rounding == "gptq" else 0  # H, H reversed, its factor, and room to compute it
+    moments = 8 * widest**2 if rounding == "gptq" else 0  # H, and its factor or what is added to it
     return text + max(block + moments + 12 * config.d_mlp * config.d_model, 5 * largest)
 
 
@@ -107,17 +109,34 @@ def gptq(w: Floats, h: Floats, kernels: Kernels) -> tuple[q4.Codes, float]:
     return q4.lay_out(d, subscales, codes_t.T), float(np.linalg.norm(errors)) / norm if norm else 0.0
 
 
-def _feedback(h: Floats, order: np.ndarray) -> Floats:
-    """Return A of H = (I + A) D (I + A)^T, with H damped and its rows and columns in the given order."""
-    backwards = h[np.ix_(order[::-1], order[::-1])]
-    mean = float(np.diagonal(h).mean()) or 1.0
-    damping = DAMPING * mean
+def _feedback(h: Floats, order: NDArray[np.intp]) -> Floats:
+    """Return A of H = (I + A) D (I + A)^T above its diagonal, with H damped and its rows and columns in `order`."""
+    damping = DAMPING * (float(np.diagonal(h).mean()) or 1.0)
     while True:
-        backwards.flat[:: len(h) + 1] += damping
+        a = h[np.ix_(order, order)]
+        a.flat[:: len(a) + 1] += damping
         try:
-            lower = np.linalg.cholesky(backwards)
+            _factor(a)
             break
         except np.linalg.LinAlgError:  # float32 is too short for this H: damp it ten times more
             damping *= 10
-    lower /= np.diagonal(lower).copy()  # in place: for phi-2's widest input a copy is 420 MB
-    return lower[::-1, ::-1]
+    a /= np.diagonal(a).copy()
+    return a
+
+
+def _factor(a: Floats) -> None:
+    """Put R of A = R R^T, R upper triangular, above and on the diagonal of A; what is below is left undefined.
+
+    In place and in float32, block after block from the last: for phi-2's widest input A has 420 MB, and NumPy's
+    own routine would take five times as much beside it. The corners, small, are factored in float64.
+    """
+    for end in range(len(a), 0, -_CORNER):
+        begin = max(0, end - _CORNER)
+        corner = a[begin:end, begin:end].astype(np.float64)
+        corner = np.triu(corner) + np.triu(corner, 1).T
+        r = np.linalg.cholesky(corner[::-1, ::-1])[::-1, ::-1]
+        a[begin:end, begin:end] = r
+        a[:begin, begin:end] = a[:begin, begin:end] @ np.linalg.inv(r).T.astype(np.float32)
+        for left in range(0, begin, _CORNER):
+            right = min(left + _CORNER, begin)
+            a[:right, left:right] -= a[:right, begin:end] @ a[left:right, begin:end].T
