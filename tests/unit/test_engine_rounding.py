@@ -69,6 +69,28 @@ def test_gptq_with_unrelated_inputs_of_one_size_rounds_to_nearest() -> None:
     assert error == pytest.approx(nearest_error, rel=1e-4)
 
 
+def test_rows_are_rounded_alone_or_together_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernels, w, x = make_kernels(1), rng().normal(size=(50, 96)).astype(np.float32), correlated(96)
+    h = x.T @ x / len(x)
+    data, error = gptq(w, h, kernels)
+    monkeypatch.setattr("petitlm.engine.rounding._ROWS", 16)
+    parts, parts_error = gptq(w, h, kernels)
+    assert parts_error == pytest.approx(error, rel=1e-3)
+    # products of other sizes are summed in another order: a weight on the edge may fall the other way
+    assert np.mean(stored(w, data) != stored(w, parts)) < 0.02
+
+
+def test_large_moments_are_factored_block_by_block() -> None:
+    from petitlm.engine.rounding import _feedback
+
+    h = np.cov(rng().normal(size=(1100, 2200)) * 3, bias=True).astype(np.float32)
+    order = rng().permutation(1100)
+    a = np.triu(_feedback(h, order), 1).astype(np.float64) + np.eye(1100)
+    damped_h = (h + 0.01 * np.diagonal(h).mean() * np.eye(1100, dtype=np.float32))[np.ix_(order, order)]
+    middle = np.linalg.solve(a, np.linalg.solve(a, damped_h).T)  # (I + A)^-1 H (I + A)^-T is diagonal
+    assert np.abs(middle - np.diag(np.diagonal(middle))).max() < 1e-4 * np.diagonal(middle).min()
+
+
 def test_gptq_is_the_plain_recursion() -> None:
     """Column by column with the inverse of H, as Frantar et al. write it: the same codes, from another formula."""
     kernels, w, x = make_kernels(1), rng().normal(size=(16, 48)).astype(np.float32), correlated(48)

@@ -28,6 +28,7 @@ ROUNDINGS: tuple[Rounding, ...] = get_args(Rounding)
 DAMPING = 0.01
 """Share of the mean of H's diagonal that is added to it: as if all inputs had some noise of their own."""
 _COLUMNS = 128  # rounded between two matrix products
+_ROWS = 4096  # rounded at once, whole panels: those of a large head need memory for a part of it only
 _CORNER = 512  # rows and columns of H that are factored at once
 
 
@@ -84,17 +85,23 @@ def gptq(w: Floats, h: Floats, kernels: Kernels) -> tuple[q4.Codes, float]:
     D_k |e_k + sum_{j<k} A_jk e_j|^2, e_j = w_j - q_j; so q_k rounds w_k + sum_{j<k} A_jk e_j.
     Source: Frantar et al. 2022, GPTQ; in this form, Chee et al. 2023, QuIP, section 4.
     """
-    rows, columns = w.shape
     importance = damped(np.diagonal(h))
-    packed = Packed("q4", rows, columns, kernels.pack(w, "q4", importance)[0])
-    d, subscales, codes = q4.take_apart(packed)
+    order = np.argsort(-importance, kind="stable")
+    feedback = _feedback(h, order)
+    parts = [_round(w[at : at + _ROWS], importance, order, feedback, kernels) for at in range(0, len(w), _ROWS)]
+    norm, lost = float(np.linalg.norm(w)), sum(error for _, error in parts) ** 0.5
+    return np.concatenate([data for data, _ in parts]), lost / norm if norm else 0.0
+
+
+def _round(w: Floats, importance: Floats, order: NDArray[np.intp], feedback: Floats,
+           kernels: Kernels) -> tuple[q4.Codes, float]:
+    """Return some rows in q4 and the sum of their squared errors; rows do not depend on one another."""
+    rows, columns = w.shape
+    d, subscales, codes = q4.take_apart(Packed("q4", rows, columns, kernels.pack(w, "q4", importance)[0]))
     per_group = SUPERBLOCK // SUBGROUP
     steps = np.repeat(d.astype(np.float32), per_group, axis=1)[:, : subscales.shape[1]]
     steps = np.ascontiguousarray((steps * q4.SIGNED_SUBSCALES[subscales]).T)  # (groups, R)
     inverse = np.divide(1, steps, out=np.zeros_like(steps), where=steps != 0)
-
-    order = np.argsort(-importance, kind="stable")
-    feedback = _feedback(h, order)
     wt, errors, codes_t = w.T[order], np.zeros((columns, rows), np.float32), np.ascontiguousarray(codes.T)
     for begin in range(0, columns, _COLUMNS):
         end = min(begin + _COLUMNS, columns)
@@ -105,8 +112,7 @@ def gptq(w: Floats, h: Floats, kernels: Kernels) -> tuple[q4.Codes, float]:
             q = np.clip(np.rint(target * inverse[group]), -8, 7)
             errors[k] = wt[k] - q * steps[group]
             codes_t[order[k]] = q + 8
-    norm = float(np.linalg.norm(w))
-    return q4.lay_out(d, subscales, codes_t.T), float(np.linalg.norm(errors)) / norm if norm else 0.0
+    return q4.lay_out(d, subscales, codes_t.T), float(np.vdot(errors, errors))
 
 
 def _feedback(h: Floats, order: NDArray[np.intp]) -> Floats:
