@@ -3,11 +3,11 @@
 usage: python bench/run.py PACKED [--threads 2] [--reps 5] [--prefill 512] [--ctx 128,1024,1900] [--gen 32]
        [--cache f16,int8] [--llama LLAMA_BENCH FILE.gguf]... [--openvino PYTHON FOLDER]... [--json FILE]
 
-PACKED is a packed folder (petit quantize). Every engine gets `reps` rounds, taken in turns, so that a machine that slows
-down slows all of them; between rounds the limits are measured again: what all threads read from memory, and how many
-bytes they multiply in registers. A figure is the median of its rounds, with the lowest and highest; "of limit" is the
-median of each round's share of the limit next to it. Decode reads the weights (and the embedding's one row) and the keys
-and values of its context once for each token; prefill multiplies every weight of the blocks with every token.
+PACKED is a packed folder (petit quantize). Every engine gets `reps` rounds, taken in turns, so that a machine that
+slows down slows all of them; between rounds the limits are measured again: what all threads read from memory, and how
+many bytes they multiply in registers. A figure is the median of its rounds, with the lowest and highest; "of limit" is
+the median of each round's share of the limit next to it. Decode reads the weights (and the embedding's one row) and the
+keys and values of its context once for each token; prefill multiplies every weight of the blocks with every token.
 LLAMA_BENCH is llama.cpp's own benchmark; PYTHON is an interpreter that has openvino_genai, FOLDER its exported model.
 """
 
@@ -118,12 +118,15 @@ def table(samples: dict[str, list[Row]], arguments: argparse.Namespace, shares: 
             share = shares.get((name, kind, context))
             of = f"{statistics.median(share):.0%} of limit" if share else f"petit is {ratio:.2f} x"
             print(f"  {name:36} {Spread.of(found)!s:28} {of}")
-    print("\nstart to first token, s; peak memory")
+    print(f"\nstart to first token, s; most memory up to {arguments.prefill} tokens")
     for name, rows in samples.items():
         ready = [row["value"] for row in rows if row["kind"] == "ready"]
-        peak = [row["value"] for row in rows if row["kind"] == "peak"]
+        peaks = [row for row in rows if row["kind"] == "peak"]
         if ready:
-            print(f"  {name:36} {Spread.of(ready)!s:28} {sizes.size_text(max(peak))}")
+            peak = max(peaks, key=lambda row: row["value"])
+            beyond = peak["value"] - peak["needed"] if "needed" in peak else None
+            more = f", {sizes.size_text(beyond)} beyond weights and cache" if beyond else ""
+            print(f"  {name:36} {Spread.of(ready)!s:28} {sizes.size_text(peak['value'])}{more}")
     for name, rows in samples.items():
         together = [row["value"] for row in rows if row["kind"] == "together"]
         if together:
@@ -145,7 +148,8 @@ def main() -> None:
     arguments = parser.parse_args()
     other, facts, kernels = OtherWork(), machine(), NativeKernels(arguments.threads)
     reads, operations = work(arguments)
-    samples: dict[str, list[Row]] = {name: [] for name in (runners := engines(arguments))}
+    runners = engines(arguments)
+    samples: dict[str, list[Row]] = {name: [] for name in runners}
     shares: dict[tuple[str, str, int], list[float]] = defaultdict(list)
     bounds: list[tuple[float, float]] = []
     for number in range(arguments.reps):

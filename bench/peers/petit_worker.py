@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from petitlm.engine.cache import cache_bytes
 from petitlm.engine.kernels import NativeKernels
 from petitlm.engine.packing import open_packed
 from petitlm.engine.runner import CHUNK, EngineRunner, EngineSession, as_ints
@@ -54,16 +55,16 @@ def main() -> None:
     arguments = parser.parse_args()
     packed, kernels = open_packed(Path(arguments.packed)), NativeKernels(arguments.threads)
     runner = EngineRunner(packed.config, packed.weights, kernels, arguments.cache)
-    session = runner.session(1, max([arguments.prefill, *arguments.ctx]) + arguments.gen)
+    session = runner.session(1, arguments.prefill)
     prefill(session, 8)
     emit("ready", at=time.time())
     emit("prefill", ctx=0, value=arguments.prefill / prefill(session, arguments.prefill))
-    emit("peak", value=peak_memory())  # at a context of `prefill` tokens
-    done, one = arguments.prefill, 0.0
+    weights = sum(file.stat().st_size for file in Path(arguments.packed).glob("*.safetensors"))
+    cache = cache_bytes(packed.config, 1, arguments.prefill, arguments.cache)
+    emit("peak", value=peak_memory(), needed=weights + cache)
+    session = runner.session(1, max(arguments.ctx) + arguments.gen)
+    prefill(session, max(arguments.ctx))
     for context in sorted(arguments.ctx):
-        if context > done:
-            prefill(session, context)
-            done = context
         decode(session, context, 2)
         before = kernels.read_bandwidth(1 << 28, 2)
         rate = arguments.gen / decode(session, context, arguments.gen)

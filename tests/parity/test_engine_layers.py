@@ -98,7 +98,8 @@ def test_attention_survives_what_overflows_half_precision() -> None:
         weights[f"blocks.0.attn.{name}.weight"] *= 400
     kernels = make_kernels(1)
     for bits in (4, 16, 32):
-        runner = EngineRunner(config, packed(config, weights, bits, kernels), kernels, cache="f16" if bits < 32 else "f32")
+        cache = "f16" if bits < 32 else "f32"
+        runner = EngineRunner(config, packed(config, weights, bits, kernels), kernels, cache=cache)
         logits, taps = traced(runner, config)
         scores = taps["blocks.0.attn.hook_attn_scores"]
         assert np.abs(scores[np.isfinite(scores)]).max() > 65504
