@@ -19,7 +19,7 @@ from petitlm.engine.packing import open_packed, quantize
 from petitlm.engine.reference import dequantize
 from petitlm.engine.repacking import load_weights
 from petitlm.errors import ConfigError, ShapeError, UsageError
-from petitlm.gguf import TensorSpec, write_gguf, write_vocabulary
+from petitlm.gguf import GGUFFile, TensorSpec, write_gguf, write_vocabulary
 from petitlm.tokenizer import Tokenizer
 from tests_shapes import random_weights
 
@@ -60,6 +60,20 @@ def test_what_is_written_is_read_back(name: str, checkpoint, tmp_path: Path) -> 
     assert tokenizer.encode("été 12 <|endoftext|>\n") == source.tokenizer().encode("été 12 <|endoftext|>\n")
     assert (tokenizer.bos_id, tokenizer.eos_id) == (256, 256)
     assert report["bytes"] == path.stat().st_size
+
+
+def test_a_head_that_was_rounded_apart_from_the_embedding_is_a_head_of_its_own(checkpoint, tmp_path: Path) -> None:
+    source, path = checkpoint(PHI.with_(tied=True)), tmp_path / "m.gguf"
+    export_gguf(source, path, "f32")
+    file = GGUFFile(path)
+    specs = [TensorSpec(name, file.shape(name), "F16" if name == "output.weight" else "F32") for name in file.names]
+    write_gguf(tmp_path / "apart.gguf", file.metadata, specs, lambda name: file.read(name, 0, file.shape(name)[0])
+               .astype(np.float16 if name == "output.weight" else np.float32))
+    apart = open_checkpoint(tmp_path / "apart.gguf")
+    assert not apart.config.tied
+    embedding = source.read("embed.weight")
+    np.testing.assert_array_equal(apart.read("unembed.weight"), embedding.astype(np.float16).astype(np.float32))
+    np.testing.assert_array_equal(apart.read("embed.weight"), embedding)
 
 
 @pytest.mark.parametrize("kind", ["f16", "q8_0", "q4_0"])

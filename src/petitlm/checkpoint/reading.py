@@ -182,6 +182,8 @@ def _open_gguf(path: Path) -> Checkpoint:
     factors = file.read("rope_freqs.weight", 0, shapes["rope_freqs.weight"][0]).tolist() \
         if "rope_freqs.weight" in shapes else None
     config = config_from_gguf(file.metadata, shapes, factors)
+    if config.tied and "output.weight" in shapes and file.dtype("output.weight") != file.dtype("token_embd.weight"):
+        config = config.with_(tied=False)  # rounded apart since petit wrote one matrix twice: two matrices now
     return Checkpoint(path, config, file, gguf_names(config, file.names), lambda: _gguf_tokenizer(file),
                       prompt=prompt_name({"petit": {"prompt": file.metadata.get("petit.prompt")}}))
 

@@ -31,7 +31,7 @@ from petitlm.cli import invoke
     (["info", "phi2"], 3, "did you mean phi-2"),
     (["quantize", "nowhere", "out"], 3, "nowhere is not there"),
     (["convert", "nowhere", "out", "--to", "hf"], 3, "nowhere is not there"),
-    (["convert", "nowhere", "out", "--to", "onnx"], 2, "'onnx' is not"),
+    (["convert", "nowhere", "out", "--to", "coreml"], 2, "'coreml' is not"),
     (["rum"], 2, "did you mean `petit run`?"),
     (["bench", "--ctx", "a,b"], 2, "not a list of lengths"),
     (["bench", "--prefill", "5000"], 2, "5001"),
