@@ -116,7 +116,8 @@ NB_MODULE(_kernels, m) {
   bind_program(m);
 
   nb::class_<Engine>(m, "Engine")
-      .def(nb::init<int, const std::string&>(), nb::arg("threads"), nb::arg("isa") = "auto")
+      .def(nb::init<int, const std::string&, bool>(), nb::arg("threads"), nb::arg("isa") = "auto",
+           nb::arg("pin") = false)
       .def_prop_ro("isa", &Engine::isa)
       .def_prop_ro("threads", &Engine::threads)
       .def(

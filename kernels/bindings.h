@@ -29,10 +29,10 @@ inline void check(bool ok, const char* what) {
 
 class Engine {  // a pool of threads and the kernels of one instruction set
  public:
-  Engine(int threads, const std::string& isa) : kernels_(choose(isa.c_str(), features())) {
+  Engine(int threads, const std::string& isa, bool pin) : kernels_(choose(isa.c_str(), features())) {
     check(threads >= 1 && threads <= 1024, "threads must be from 1 to 1024");
     check(kernels_ != nullptr, "this processor cannot run the instruction set asked for");
-    pool_ = std::make_unique<Pool>(threads);
+    pool_ = std::make_unique<Pool>(threads, pin);
   }
 
   std::string isa() const { return kernels_->name; }

@@ -2,6 +2,11 @@
 
 #include <algorithm>
 
+#if defined(__linux__)
+#include <pthread.h>
+#include <sched.h>
+#endif
+
 namespace petit {
 namespace {
 
@@ -16,10 +21,31 @@ inline void pause() {
 // About 50 microseconds: longer than the Python code between two kernels, shorter than anyone notices.
 constexpr int SPINS = 2000;
 
+// Keep a thread on the n-th of the cores that this process may use; the calling thread is left the first.
+void keep_on_core(std::thread& thread, int n) {
+#if defined(__linux__)
+  cpu_set_t allowed, one;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) || CPU_COUNT(&allowed) == 0) return;
+  n %= CPU_COUNT(&allowed);
+  for (int core = 0; core < CPU_SETSIZE; core++) {
+    if (!CPU_ISSET(core, &allowed) || n-- > 0) continue;
+    CPU_ZERO(&one);
+    CPU_SET(core, &one);
+    pthread_setaffinity_np(thread.native_handle(), sizeof one, &one);
+    return;
+  }
+#else
+  (void)thread, (void)n;
+#endif
+}
+
 }  // namespace
 
-Pool::Pool(int threads) : each_(static_cast<size_t>(std::max(threads, 1))) {
-  for (int t = 1; t < threads; t++) workers_.emplace_back([this, t] { work(t); });
+Pool::Pool(int threads, bool pin) : each_(static_cast<size_t>(std::max(threads, 1))) {
+  for (int t = 1; t < threads; t++) {
+    workers_.emplace_back([this, t] { work(t); });
+    if (pin) keep_on_core(workers_.back(), t);
+  }
 }
 
 Pool::~Pool() {

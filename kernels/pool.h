@@ -16,7 +16,8 @@ namespace petit {
 
 class Pool {
  public:
-  explicit Pool(int threads);
+  // With `pin`, each worker stays on a core of its own, where the system can be told so.
+  explicit Pool(int threads, bool pin = false);
   ~Pool();
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;

@@ -216,8 +216,8 @@ class Model:
 
 def load(path: str | Path | None = None, *, bits: int | None = None, layers: LayerSet = "engine",
          threads: int | None = None, context: int | None = None, rope_scaling: str | None = None,
-         cache: CacheKind | None = None, isa: str = "auto", prefix_cache: int | str | Path | None = None,
-         prefix_cache_limit: int = DISK_LIMIT) -> Model:
+         cache: CacheKind | None = None, isa: str = "auto", pin: bool = False,
+         prefix_cache: int | str | Path | None = None, prefix_cache_limit: int = DISK_LIMIT) -> Model:
     """Load a model: a Hugging Face or packed folder, a .gguf file, or None for the model that comes with petit.
 
     `bits` is 4 (the default), 8, 16 or 32; a packed folder has its own, and a .gguf file keeps the numbers that it
@@ -226,7 +226,8 @@ def load(path: str | Path | None = None, *, bits: int | None = None, layers: Lay
     model's own to save memory, or above it with `rope_scaling` (linear, ntk, dynamic or yarn), which stretches the
     rotary positions so far; docs/context.md says what that costs.
     `cache` is how keys and values are kept: f16 (the default; f32 in 32 bits), or int8, half as large again, with one
-    scale for each position of a head; docs/engine.md gives what it costs.
+    scale for each position of a head; docs/engine.md gives what it costs. `pin` keeps each thread but the caller's
+    on a core of its own (on Linux).
     `prefix_cache` keeps what was computed of texts for others that begin in the same way: so many bytes in memory,
     or, given a folder, up to `prefix_cache_limit` bytes on disk, for other processes, too.
     Raises: a PetitError that says what is wrong and what to do, before memory is taken.
@@ -234,14 +235,14 @@ def load(path: str | Path | None = None, *, bits: int | None = None, layers: Lay
     folder = DEFAULT_MODEL if path is None else Path(path)
     store = None if prefix_cache is None else open_store(prefix_cache, prefix_cache_limit)
     model = _load(folder, "petit default" if path is None else str(path), bits, layers, threads, context, isa,
-                  rope_scaling, cache)
+                  pin, rope_scaling, cache)
     if store is not None:
         model.keep_prefixes(store, folder)
     return model
 
 
 def _load(folder: Path, name: str, bits: int | None, layers: LayerSet, threads: int | None, context: int | None,
-          isa: str, rope_scaling: str | None, cache: CacheKind | None) -> Model:
+          isa: str, pin: bool, rope_scaling: str | None, cache: CacheKind | None) -> Model:
     threads = threads or available_cores()
     if layers == "torch":
         if cache not in (None, "f32"):
@@ -250,7 +251,7 @@ def _load(folder: Path, name: str, bits: int | None, layers: LayerSet, threads: 
         return _load_torch(name, _open(folder, context, rope_scaling), threads, bits, context)
     if layers != "engine":
         raise UsageError(f"layers={layers!r} is not known; choose engine or torch")
-    kernels = make_kernels(threads, isa)
+    kernels = make_kernels(threads, isa, pin)
     if is_packed(folder):
         packed = open_packed(folder)
         also_plain = (folder / "model.safetensors").is_file()

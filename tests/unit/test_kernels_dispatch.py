@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import platform
 import re
 import shutil
@@ -105,3 +106,13 @@ def test_old_processors_say_the_same_and_meet_no_unknown_instruction(root: Path,
     golden = subprocess.run([*on_it, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/parity/test_golden.py"],
                             capture_output=True, text=True, cwd=root)
     assert golden.returncode == 0, golden.stdout[-3000:] + golden.stderr[-3000:]
+
+
+@pytest.mark.skipif(sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2, reason="needs Linux and two cores")
+def test_pinned_threads_stay_on_a_core_of_their_own() -> None:
+    """In a process of its own: which threads a test run has otherwise is nobody's promise."""
+    code = ("import os; from petitlm.engine.kernels import make_kernels; before = set(os.listdir('/proc/self/task')); "
+            "kernels = make_kernels(2, pin=True); new = set(os.listdir('/proc/self/task')) - before; "
+            "print(*(sorted(os.sched_getaffinity(int(t))) for t in new))")
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.strip() == str([sorted(os.sched_getaffinity(0))[1]])

@@ -101,17 +101,18 @@ class Kernels(Protocol):
 class NativeKernels:
     """The C++ kernels on a pool of threads."""
 
-    def __init__(self, threads: int, isa: str = "auto") -> None:
+    def __init__(self, threads: int, isa: str = "auto", pin: bool = False) -> None:
         if native is None:
             raise UsageError("the C++ kernels were not built; install a C++ compiler and reinstall petitlm")
-        self._engine = native.Engine(threads, isa)
+        self._engine = native.Engine(threads, isa, pin)
+        self._pin = pin
         self.isa: str = self._engine.isa
         self.threads: int = threads
 
     def resize(self, threads: int) -> None:
         """Go on with another number of threads."""
         if threads != self.threads and native is not None:
-            self._engine = native.Engine(threads, self.isa)
+            self._engine = native.Engine(threads, self.isa, self._pin)
             self.threads = threads
 
     def matmul(self, w: Packed, x: Floats, bias: Floats | None) -> Floats:
@@ -207,9 +208,10 @@ def available_isas() -> list[str]:
     return [] if native is None else [isa for isa in ISAS if native.can_run(isa)]
 
 
-def make_kernels(threads: int, isa: str = "auto") -> Kernels:
+def make_kernels(threads: int, isa: str = "auto", pin: bool = False) -> Kernels:
     """Return kernels on `threads` threads; `isa` may name one of ISAS, or `numpy` for the twins.
 
+    With `pin`, each thread but the caller's stays on a core of its own (on Linux).
     Raises: UsageError if this machine cannot have them.
     """
     from petitlm.engine.reference import ReferenceKernels
@@ -224,4 +226,4 @@ def make_kernels(threads: int, isa: str = "auto") -> Kernels:
         return ReferenceKernels()
     if isa != "auto" and isa not in available_isas():
         raise UsageError(f"isa={isa!r} cannot run here; this machine has {', '.join([*available_isas(), 'numpy'])}")
-    return NativeKernels(threads, isa)
+    return NativeKernels(threads, isa, pin)
