@@ -9,7 +9,7 @@ thousandths of a nat, with its standard error over records; weights are as round
 as petit; a GGUF file (made by `petit convert` and llama-quantize) is taken as it is, with its own mixture of formats.
 Bits a weight are those of all matrices, the embedding included, which petit keeps in 8. Text: held-out records of
 petit's generators; rounding is calibrated on records of the training split, or on FILE. `--layers` takes the first
-blocks of a large model.
+blocks of a large model. A packed folder gets a second table, of kinds of cache.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from petitlm.cli.calibration import calibration_sequences
 from petitlm.data import TRAIN, Mixture, make_records, text_of
 from petitlm.engine.formats import Packed, formats_for, packed_bytes
 from petitlm.engine.kernels import Kernels, make_kernels
+from petitlm.engine.packing import is_packed, open_packed
 from petitlm.engine.reference import dequantize
 from petitlm.engine.rounding import Rounder
 from petitlm.engine.runner import EngineRunner, as_ints
@@ -163,6 +164,16 @@ def main() -> None:
         file = Shallow(file, a.layers) if a.layers else file
         alone = figures(logits(file, weights_of(file, kernels, None)[0], kernels, texts, "f32"), exact, texts)
         print(f"| {label}, its file | {file_bits(file):.2f} | – | {alone} | – | – |", flush=True)
+    if a.layers is None and is_packed(a.checkpoint):
+        caches(open_packed(a.checkpoint), kernels, texts)
+
+
+def caches(packed: Any, kernels: Kernels, texts: list[list[int]]) -> None:
+    """Print what keeping keys and values in fewer bits costs, against float32 ones and the same weights."""
+    print("\n| keys and values | KL, 1e-3 | same first choice |\n|---|---|---|")
+    exact = logits(packed, packed.weights, kernels, texts, "f32")
+    for kind in ("f16", "int8"):
+        print(f"| {kind} | {figures(logits(packed, packed.weights, kernels, texts, kind), exact, texts)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -125,7 +125,7 @@ def table(samples: dict[str, list[Row]], arguments: argparse.Namespace, shares: 
         if ready:
             peak = max(peaks, key=lambda row: row["value"])
             beyond = peak["value"] - peak["needed"] if "needed" in peak else None
-            more = f", {sizes.size_text(beyond)} beyond weights and cache" if beyond else ""
+            more = "" if beyond is None else f", {sizes.size_text(max(0, beyond))} beyond weights and cache"
             print(f"  {name:36} {Spread.of(ready)!s:28} {sizes.size_text(peak['value'])}{more}")
     for name, rows in samples.items():
         together = [row for row in rows if row["kind"] == "together"]
