@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from petitlm.config import ModelConfig
 from petitlm.decoder import NO_TAP, Tap, forward
 from petitlm.engine.cache import Cache, CacheKind, cache_bytes
+from petitlm.engine.formats import Packed
 from petitlm.engine.kernels import Floats, Ints, Kernels, NativeKernels
 from petitlm.engine.layers import Batch, EngineLayers, Weights
+from petitlm.engine.reference import dequantize, dequantize_rows
 from petitlm.engine.tape import record
 from petitlm.sizes import check_fits
 
@@ -29,6 +33,13 @@ class EngineRunner:
         self.layers = EngineLayers(config, weights, kernels)
         self.program = record(config, weights, self.layers.turns) if isinstance(kernels, NativeKernels) else None
 
+    kind = "engine"
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the packed weights, in hexadecimal."""
+        return weights_digest(self.weights).hex()
+
     def session(self, slots: int, length: int) -> EngineSession:
         """Return a session with room for `slots` sequences of `length` tokens.
 
@@ -37,6 +48,17 @@ class EngineRunner:
         self.check_fits(slots, length)
         self.layers.reach(length)
         return EngineSession(self, Cache(self.config, slots, length, self.cache))
+
+    def readout(self, x: Floats) -> Floats:
+        """Return the logits that a residual stream (N, D) gives through the final norm and the head, (N, V)."""
+        return self.layers.unembed(self.layers.ln_final(np.ascontiguousarray(x, np.float32)))
+
+    def weight(self, name: str, rows: Sequence[int] | None = None) -> Floats:
+        """Return a weight as it is computed with, decoded to float32: (out, in) or some of its rows, or a vector."""
+        stored = self.weights["embed.weight" if name == "unembed.weight" and self.config.tied else name]
+        if isinstance(stored, Packed):
+            return dequantize(stored) if rows is None else dequantize_rows(stored, rows)
+        return stored if rows is None else stored[list(rows)]
 
     def check_fits(self, slots: int, length: int) -> None:
         """Refuse a cache that this machine has no memory for.

@@ -7,6 +7,7 @@ to be fast: each sequence's attention is its own multiplication, and a cache is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,6 +34,17 @@ class TorchRunner:
     def session(self, slots: int, length: int) -> TorchSession:
         """Return a session; its caches grow as tokens come, so neither number binds it."""
         return TorchSession(self.decoder)
+
+    def readout(self, x: np.ndarray) -> np.ndarray:
+        """Return the logits that a residual stream (N, D) gives through the final norm and the head, (N, V)."""
+        with torch.no_grad():
+            decoder = self.decoder
+            return decoder.unembed(decoder.ln_final(torch.as_tensor(x, dtype=decoder.embed.weight.dtype))).float().numpy()
+
+    def weight(self, name: str, rows: Sequence[int] | None = None) -> np.ndarray:
+        """Return a weight as float32: (out, in) or some of its rows, or a vector."""
+        stored = self.decoder.get_parameter(name).detach()
+        return (stored if rows is None else stored[list(rows)]).float().numpy()
 
 
 def load_runner(checkpoint: Checkpoint, threads: int) -> TorchRunner:
