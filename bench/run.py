@@ -128,9 +128,10 @@ def table(samples: dict[str, list[Row]], arguments: argparse.Namespace, shares: 
             more = f", {sizes.size_text(beyond)} beyond weights and cache" if beyond else ""
             print(f"  {name:36} {Spread.of(ready)!s:28} {sizes.size_text(peak['value'])}{more}")
     for name, rows in samples.items():
-        together = [row["value"] for row in rows if row["kind"] == "together"]
+        together = [row for row in rows if row["kind"] == "together"]
         if together:
-            print(f"{name}: 8 sequences together {Spread.of(together)} times the tokens/s of one")
+            print(f"{name}: 8 sequences together {Spread.of([row['rate'] for row in together])} tokens/s, "
+                  f"{Spread.of([row['value'] for row in together])} times one's")
 
 
 def main() -> None:

@@ -84,7 +84,9 @@ uint64_t saved_by_system() {  // which registers survive a switch to another pro
 uint32_t features() {
   uint32_t found = 0;
 #if defined(PETIT_ON_X86)
-  const auto add = [&](uint32_t word, int bit, Feature feature) { found |= word >> bit & 1 ? feature : 0; };
+  const auto add = [&](uint32_t word, int bit, Feature feature) {
+    if (word >> bit & 1) found |= feature;
+  };
   const Registers one = cpuid(1, 0), seven = cpuid(7, 0);
   if (!(one.c >> 27 & 1)) return 0;  // no XGETBV: the system saves no vector registers
   const uint64_t saved = saved_by_system();

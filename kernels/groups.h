@@ -41,7 +41,7 @@ inline void group_tile(const Job& job, int64_t panel, const Quantized& q, int64_
   F y[M];
   each<M>(PETIT_EACH(m) { y[m] = zero(); });
   for (int64_t b = 0; b < q.blocks; b += 2, w += Fmt::BYTES) {
-    prefetch(w, Fmt::BYTES);
+    prefetch<ahead(M)>(w, Fmt::BYTES);
     for (int64_t half = 0; half < 2 && b + half < q.blocks; half++, x += GROUP * W, start += W) {
       const int64_t g = b + half;
       I acc[M];

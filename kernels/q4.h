@@ -11,11 +11,14 @@
 
 namespace petit::PETIT_ISA {
 
-constexpr int64_t AHEAD = 2048;  // bytes that a weight is asked for before it is used
+// Bytes that a weight is asked for before it is used by M tokens. Where a line is worked on for long, the
+// processor sees fewer lines at a time, and more of them have to be on their way.
+constexpr int64_t ahead(int m) { return m == 1 ? 4096 : 8192; }
+constexpr int64_t WIDE_AHEAD = 2048;  // a superblock is worked on much longer than it is read
 
 // Decoding is bound by memory, and the processor's own prefetching stops at every 4 KB page: ask ahead.
 // Always inline: the compiler takes a function that only prefetches for one without effect.
-PETIT_INLINE inline void prefetch(const uint8_t* from, int64_t bytes) {
+template <int64_t AHEAD> PETIT_INLINE inline void prefetch(const uint8_t* from, int64_t bytes) {
   for (int64_t line = 0; line < bytes; line += LINE) __builtin_prefetch(from + AHEAD + line);
 }
 
@@ -35,7 +38,7 @@ PETIT_INLINE inline void sum_run(const uint8_t* w, int groups, const int8_t* x, 
   w += LINE;
 #pragma GCC unroll 2
   for (int j = 0; j < groups; j++, w += 2 * LINE, x += SUB * W, start += W) {
-    prefetch(w, 2 * LINE);
+    prefetch<ahead(M)>(w, 2 * LINE);
     I acc[M];
     each<M>(PETIT_EACH(m) { acc[m] = iset(start[m]); });
     dot_group<W, M>(w, x, acc);
@@ -81,7 +84,7 @@ inline void widen_block(const uint8_t* w, int64_t groups, int64_t stride, uint8_
   for (int64_t g = 0; g < groups; w += LINE) {
     const Codes codes = load_codes(w);
     for (int j = 0; j < RUN / SUB && g < groups; j++, g++) {
-      prefetch(w, 2 * LINE);
+      prefetch<WIDE_AHEAD>(w, 2 * LINE);
       widen(w + LINE, codes, j, out, stride);
       w += 2 * LINE, out += 4 * stride;
     }
