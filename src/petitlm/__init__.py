@@ -27,12 +27,12 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "load": "loading", "Model": "front", "Generation": "engine.generation", "Piece": "engine.generation",
-    "Trace": "engine.trace", "Keep": "engine.trace", "Edit": "engine.edits", "ModelConfig": "config", "Tokenizer": "tokenizer",
-    "Checkpoint": "checkpoint", "open_checkpoint": "checkpoint", "PetitError": "errors",
+    "Trace": "engine.trace", "Keep": "engine.trace", "Edit": "engine.edits", "ModelConfig": "config",
+    "Tokenizer": "tokenizer", "Checkpoint": "checkpoint", "open_checkpoint": "checkpoint", "PetitError": "errors",
 }  # fmt: skip
 
-__all__ = ["Checkpoint", "Edit", "Generation", "Keep", "Model", "ModelConfig", "PetitError", "Piece", "Tokenizer", "Trace",
-           "load", "open_checkpoint"]  # fmt: skip
+__all__ = ["Checkpoint", "Edit", "Generation", "Keep", "Model", "ModelConfig", "PetitError", "Piece", "Tokenizer",
+           "Trace", "load", "open_checkpoint"]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

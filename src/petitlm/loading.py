@@ -119,6 +119,3 @@ def _open(folder: Path, context: int | None, rope_scaling: str | None) -> Checkp
     source = open_checkpoint(folder)
     source.config = for_context(source.config, context, rope_scaling)
     return source
-
-
-__all__ = ["DEFAULT_MODEL", "Edit", "Model", "load"]

@@ -38,8 +38,8 @@ def full_names(config: ModelConfig, tap: TapName) -> list[str]:
             return [check_tap(config, f"blocks.{i}.{SHORT[name]}") for i in range(config.n_layers)]
         return [check_tap(config, ONCE.get(name, name))]
     if name not in SHORT:
-        raise UsageError(f"tap {tap!r} is not known: {name!r} is no short name; a short name and a block are asked for, "
-                         f"with one of {', '.join(SHORT)}")
+        raise UsageError(f"tap {tap!r} is not known: {name!r} is no short name; with a block, give one of "
+                         f"{', '.join(SHORT)}")
     if not -config.n_layers <= block < config.n_layers:
         raise UsageError(f"tap {tap!r} is beyond the last block; this model has blocks 0 to {config.n_layers - 1}")
     return [check_tap(config, f"blocks.{block % config.n_layers}.{SHORT[name]}")]

@@ -56,7 +56,8 @@ class Edit:
     def resolved(self, config: ModelConfig, length: int | None, extra: Sequence[str] = ()) -> list[Edit]:
         """Return this edit with full names and positions counted from the start; one for each tap that it means.
 
-        `length` is the number of tokens of the text, None where it still grows; `extra` are taps beyond the model's own.
+        `length` is the number of tokens of the text, None where it still grows; `extra` are taps beyond the
+        model's own.
         Raises: UsageError for a tap, head or position that does not exist.
         """
         positions = self.positions

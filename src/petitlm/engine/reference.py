@@ -75,7 +75,7 @@ def dequantize_rows(w: Packed, rows: Sequence[int]) -> Floats:
     """Return some rows (n, C) of a packed matrix; only their panels are decoded."""
     panels = w.data.reshape(-(-w.rows // PANEL), -1)
     needed = sorted({row // PANEL for row in rows})
-    part = dequantize(Packed(w.format, len(needed) * PANEL, w.columns, np.ascontiguousarray(panels[needed]).reshape(-1)))
+    part = dequantize(Packed(w.format, len(needed) * PANEL, w.columns, panels[needed].reshape(-1)))
     return part[[needed.index(row // PANEL) * PANEL + row % PANEL for row in rows]]
 
 

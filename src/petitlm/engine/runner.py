@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,8 @@ class EngineRunner:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the packed weights, in hexadecimal."""
+        from petitlm.engine.fingerprint import weights_digest
+
         return weights_digest(self.weights).hex()
 
     def session(self, slots: int, length: int) -> EngineSession:

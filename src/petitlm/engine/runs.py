@@ -37,6 +37,11 @@ class Runner(Protocol):
 
     config: ModelConfig
 
+    @property
+    def kind(self) -> str: ...  # "engine" or "torch"
+    @property
+    def digest(self) -> str: ...  # of the weights, in hexadecimal
+
     def session(self, slots: int, length: int) -> Session: ...
 
     def readout(self, x: Floats, /) -> Floats: ...  # residual stream (N, D) -> logits (N, V): final norm and head
@@ -46,8 +51,7 @@ class Runner(Protocol):
 
 def trace_bytes(config: ModelConfig, keeps: Sequence[TapName | Keep], length: int) -> int:
     """Return the bytes that keeping this of a text of `length` tokens takes."""
-    resolved = [one for keep in keeps for one in (keep if isinstance(keep, Keep) else Keep(keep)).resolved(config, length)]
-    return sum(_kept_bytes(config, keep, length) for keep in resolved)
+    return sum(_kept_bytes(config, keep, length) for keep in _resolve(config, keeps, [], length, [])[0])
 
 
 def _kept_bytes(config: ModelConfig, keep: Keep, length: int) -> int:
@@ -73,8 +77,8 @@ def check_trace(config: ModelConfig, keeps: Sequence[TapName | Keep], length: in
     n_bytes = trace_bytes(config, keeps, length)
     if limit is not None and n_bytes > limit:
         raise DoesNotFitError(f"the trace of {length} tokens would take {size_text(n_bytes)}, and the limit is "
-                              f"{size_text(limit)}; keep fewer taps or positions, reduce them inside the run (top, norm, "
-                              "project), or raise the limit")
+                              f"{size_text(limit)}; keep fewer taps or positions, reduce them inside the run (top, "
+                              "norm, project), or raise the limit")
     return n_bytes
 
 
@@ -157,7 +161,8 @@ def run_variants(runner: Runner, ids: Sequence[int], variants: Sequence[Sequence
             session.copy(0, slot, start)
     for at in range(0, len(variants), together):
         group = [[*edits, *variant] for variant in resolved[at : at + together]]
-        yield from _pass(config, session, [ids] * len(group), [start] * len(group), 1, keeps, group, wanted, dictionaries)
+        n = len(group)
+        yield from _pass(config, session, [ids] * n, [start] * n, 1, keeps, group, wanted, dictionaries)
 
 
 def _run_start(config: ModelConfig, session: Session, ids: Sequence[int], edits: Sequence[Edit],
@@ -195,7 +200,7 @@ class _ByLength:
                  keeps: Sequence[TapName | Keep], edits: Sequence[Sequence[Edit]], positions: Ints, slots: Ints,
                  rows: Ints | None, dictionaries: Sequence[Dictionary], features: list[str]) -> None:
         self._first, self._own = first_slot, [_resolve(config, keeps, [], len(ids), features)[0] for ids in texts]
-        merged = [replace(keep, at=None if keep.at is None else tuple(sorted({p for own in self._own for p in own[i].at})))
+        merged = [keep if keep.at is None else replace(keep, at=sorted({p for own in self._own for p in own[i].at}))
                   for i, keep in enumerate(self._own[0])]
         variants = {first_slot + i: [one for e in es for one in e.resolved(config, len(texts[i]), features)]
                     for i, es in enumerate(edits)}

@@ -32,7 +32,8 @@ class TappedSession:
         self.recorder = Recorder(config, taps, edits, as_ints([]), dictionaries=dictionaries)
         self._session, self._config, self._keeps = session, config, bool(taps)
 
-    def step(self, ids: Ints, positions: Ints, slots: Ints, wanted: Ints | None = None, tap: Tap | None = None) -> Floats:
+    def step(self, ids: Ints, positions: Ints, slots: Ints, wanted: Ints | None = None,
+             tap: Tap | None = None) -> Floats:
         self.recorder.go_on(positions, slots, wanted)
         return self._session.step(ids, positions, slots, wanted, self.recorder)
 

@@ -34,7 +34,7 @@ class Top(NamedTuple):
 
 @dataclass(frozen=True)
 class Keep:
-    """What to keep of the value at a tap; selections and reductions are made inside the run, before anything is stored."""
+    """What to keep of the value at a tap; it is selected and reduced inside the run, before anything is stored."""
 
     tap: TapName
     at: Which = None
@@ -66,7 +66,7 @@ class Keep:
         """
         at = self.at
         if at is not None:
-            if any(p < 0 and (length is None or p < -length) or (length is not None and p >= length)
+            if any((p < 0 and (length is None or p < -length)) or (length is not None and p >= length)
                    for p in at):  # type: ignore[union-attr]
                 raise UsageError(f"tap {self.tap!r} is to be kept at position {min(at)}, "  # type: ignore[type-var]
                                  f"and the text has {length or 'no known number of'} tokens")

@@ -15,7 +15,7 @@ from petitlm.look.results import Result, model_facts
 
 VERSION = 1
 TOLERANCE = 1e-4
-"""How far a number may be from the one that was found, of its size and absolutely; the engine's own are equal to the bit."""
+"""How far a number may be from the one that was found, absolutely or of its size; the engine repeats to the bit."""
 _MAX_BYTES = 256 << 20
 
 
@@ -71,8 +71,8 @@ def replay(finding: dict[str, Any], model: Model, *, other_model: bool = False) 
     facts = model_facts(model)
     if facts["digest"] != about["model"]["digest"] and not other_model:
         raise UsageError(f"this finding is about {about['model']['name']} in {about['model']['bits']} bits (weights "
-                         f"{about['model']['digest'][:12]}), and the weights given are {facts['digest'][:12]}; load the model "
-                         "that it is about, or say that another is meant")
+                         f"{about['model']['digest'][:12]}), and those given are {facts['digest'][:12]}; load the "
+                         "model that it is about, or say that another is meant")
     if about["verb"] not in look.VERBS:
         raise DamagedError(f"the finding's verb {about['verb']!r:.40} is not one of {', '.join(look.VERBS)}")
     result: Result = getattr(importlib.import_module(f"petitlm.look.{look.VERBS[about['verb']]}"), about["verb"])(
@@ -96,6 +96,6 @@ def _differences(old: Any, new: Any, at: str) -> Iterator[tuple[float, str]]:
     elif isinstance(old, int | float) and isinstance(new, int | float) and not isinstance(old, bool):
         yield abs(new - old) / max(1.0, abs(old)), f"{at}: {old:.6g} was found, {new:.6g} now"
     elif old != new:
-        yield float("inf"), f"{at}: {str(old):.40} was found, {str(new):.40} now"
+        yield float("inf"), f"{at}: {old!s:.40} was found, {new!s:.40} now"
     else:
         yield 0.0, at

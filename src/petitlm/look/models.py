@@ -78,8 +78,9 @@ def aligned(model: Model, clean: Text, corrupt: Text) -> tuple[list[int], list[i
     if len(a) != len(b):
         first = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
         here = [repr("".join(token_texts(model, ids[first : first + 4]))) for ids in (a, b)]
-        raise UsageError(f"the clean text has {len(a)} tokens and the corrupt one {len(b)}; from token {first} on they are "
-                         f"{here[0]} and {here[1]}: choose words of as many tokens, or pad the shorter text at its start")
+        raise UsageError(f"the clean text has {len(a)} tokens and the corrupt one {len(b)}; from token {first} on they "
+                         f"are {here[0]} and {here[1]}: choose words of as many tokens, or pad the shorter text at its "
+                         "start")
     if a == b:
         raise UsageError("the clean and the corrupt text have the same tokens; change what the answer depends on")
     return a, b

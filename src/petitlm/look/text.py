@@ -23,7 +23,7 @@ def tables_text(result: Result) -> str:
 
 def _table_text(table: Table) -> str:
     rows = [[cell_text(cell) for cell in row] for row in table.rows]
-    right = [all(isinstance(row[i], int | float) or row[i] is None for row in table.rows) for i in range(len(table.columns))]
+    right = [all(isinstance(row[i], int | float | None) for row in table.rows) for i in range(len(table.columns))]
     widths = [max([cell_len(name), *(cell_len(row[i]) for row in rows)]) for i, name in enumerate(table.columns)]
     lines = [_line(list(table.columns), widths, right), *(_line(row, widths, right) for row in rows)]
     head = [table.title] if table.title else []

@@ -1,0 +1,36 @@
+"""Looking inside: how an answer comes about, on the very model that is deployed.
+
+    import petitlm
+    from petitlm import look
+    print(look.lens(petitlm.load(), "Instruct: What is 2 + 3?\\nOutput: 2 + 3 ="))
+
+Verbs are functions of a model; each returns a result with `table()`, `to_dict()`, `html()` and its own checks. They
+work on both sets of layers, and all but the gradients (`petitlm.look.gradients`) without torch. Names are loaded when
+they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+VERBS = {"lens": "lens", "dla": "dla", "patterns": "patterns", "heads": "heads", "patch": "patch",
+         "attribute": "attribute", "circuit": "circuit", "steer": "steer", "probe": "probe", "features": "features",
+         "drift": "drift", "diff": "drift", "risk": "risk"}
+"""Verb: the module of `petitlm.look` that it is in."""
+_OTHERS = {"save_finding": "findings", "load_finding": "findings", "replay": "findings", "make_metric": "models",
+           "Metric": "models", "Result": "results", "selftest": "selftest"}
+
+
+def __getattr__(name: str) -> Any:
+    home = VERBS.get(name) or _OTHERS.get(name)
+    if home is None:
+        raise AttributeError(f"module 'petitlm.look' has no attribute {name!r}")
+    module = import_module(f"petitlm.look.{home}")
+    value = getattr(module, name)
+    globals()[name] = value  # importing a module of the same name has put the module here
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *VERBS, *_OTHERS])
