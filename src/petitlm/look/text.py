@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from petitlm.look.results import Result, Table
 
 _WIDEST = 28  # of a cell with text
-_KINDS = {"observation": "observed: this says what is there, not what it does",
+KINDS = {"observation": "observed: this says what is there, not what it does",
           "approximation": "estimated: a first-order estimate, not a run",
           "intervention": "caused: the model was run with the change"}
 
@@ -18,7 +18,7 @@ def tables_text(result: Result) -> str:
     """Return a result's tables, its checks, and what kind of knowledge it is."""
     parts = [_table_text(table) for table in result.tables()]
     lines = [str(check) for check in result.checks]
-    return "\n\n".join([*parts, "\n".join([*lines, f"({_KINDS[result.evidence]})"])])
+    return "\n\n".join([*parts, "\n".join([*lines, f"({KINDS[result.evidence]})"])])
 
 
 def _table_text(table: Table) -> str:
