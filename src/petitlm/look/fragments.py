@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from math import ceil, floor, isfinite, log10
 from typing import Any
@@ -20,6 +20,7 @@ def safe(text: object) -> str:
 
 def visible(text: str) -> str:
     """Return a token's text with a mark where nothing would be seen."""
+    text = text.replace("\n", "↵").replace("\t", "⇥")
     return text.replace(" ", "␣") if not text.strip(" ") and text else text or "∅"
 
 
@@ -33,7 +34,23 @@ def number(value: float) -> str:
     if not isfinite(value):
         return "–"
     text = f"{value:.0f}" if 1e3 <= abs(value) < 1e5 else f"{value:.3g}"
-    return ("0" if text == "-0" else text).replace("-", "−")
+    return _signed(text)
+
+
+def numbers(values: Iterable[float]) -> list[str]:
+    """Return numbers that stand together, all with as many decimals: three digits for the largest."""
+    values = [float(v) for v in values]
+    most = max((abs(v) for v in values if isfinite(v)), default=0.0)
+    if not 1e-3 <= most < 1e5:
+        return [number(v) for v in values]
+    decimals = max(0, 2 - floor(log10(most)))
+    if all(v == round(v) for v in values if isfinite(v)):
+        decimals = 0
+    return [_signed(f"{v:.{decimals}f}") if isfinite(v) else "–" for v in values]
+
+
+def _signed(text: str) -> str:
+    return (text[1:] if text.startswith("-") and not text.strip("-0.") else text).replace("-", "−")
 
 
 def ticks(low: float, high: float, n: int = 5) -> list[float]:

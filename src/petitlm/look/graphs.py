@@ -59,7 +59,7 @@ def _places(nodes: Sequence[Node], edges: Sequence[GraphEdge]) -> tuple[dict[str
     for sweep in range(_SWEEPS):  # barycentres: Sugiyama et al. 1981
         for row in rows if sweep % 2 == 0 else rows[::-1]:
             middle = {id: sum(rank[o] for o in joined[id]) / len(joined[id]) if joined[id] else rank[id] for id in row}
-            row.sort(key=lambda id: middle[id])  # noqa: B023 (used at once)
+            row.sort(key=lambda id: middle[id])
             rank.update({id: (i + 0.5) / len(row) for i, id in enumerate(row)})
     widest = max((len(row) for row in rows), default=1)
     width = _LEFT + widest * (_BOX + _GAP) + 10

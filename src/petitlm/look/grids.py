@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from petitlm.errors import ShapeError
-from petitlm.look.fragments import drawing, figure, label, number, safe, shortened, visible
+from petitlm.look.fragments import drawing, figure, label, number, numbers, safe, shortened, visible
 from petitlm.look.results import Table
 
 _MOST_CELLS = 2500  # of a grid that is drawn as a table; a larger one becomes an image
@@ -28,20 +28,20 @@ Array = NDArray[np.float64]
 def bars(title: str, labels: Sequence[str], values: ArrayLike, *, unit: str = "", note: str = "") -> str:
     """Draw values (N,) as bars from zero, one under the other, with the numbers beside them."""
     heights = _values(title, values, (len(labels),))
-    order = np.arange(len(heights))
+    order: list[int] = list(range(len(heights)))
     if len(heights) > _MOST_BARS:
-        order = np.sort(np.argsort(-np.abs(np.nan_to_num(heights)), kind="stable")[:_MOST_BARS])
+        order = sorted(np.argsort(-np.abs(np.nan_to_num(heights)), kind="stable")[:_MOST_BARS].tolist())
         note = f"{note} The largest {_MOST_BARS} of {len(heights):,} are drawn.".strip()
     finite = heights[np.isfinite(heights)]
     low, high = min(0.0, finite.min(initial=0.0)), max(0.0, finite.max(initial=0.0))
-    span, rows = (high - low) or 1.0, []
+    span, rows, texts = (high - low) or 1.0, [], numbers(heights)
     for i in order:
         value = float(heights[i])
         begin, end = sorted((0.0, value)) if np.isfinite(value) else (0.0, 0.0)
         bar = (f'<i class="{"neg" if value < 0 else "pos"}" style="left:{100 * (begin - low) / span:.2f}%;'
                f'width:{100 * (end - begin) / span:.2f}%"></i><b style="left:{100 * -low / span:.2f}%"></b>')
         rows.append(f'<tr><th scope="row">{safe(visible(str(labels[i])))}</th><td class="bar"><div>{bar}</div></td>'
-                    f'<td class="n">{number(value)}</td></tr>')
+                    f'<td class="n">{texts[i]}</td></tr>')
     head = f'<thead><tr><th></th><th></th><th class="n" scope="col">{safe(unit)}</th></tr></thead>' if unit else ""
     return figure(title, f'<table class="bars">{head}<tbody>{"".join(rows)}</tbody></table>', note=note)
 
@@ -58,6 +58,7 @@ def heat(title: str, row_labels: Sequence[str], column_labels: Sequence[str], va
     if grid.size > _MOST_CELLS:
         return _image(title, row_labels, column_labels, grid, shade, _scale(low, high, unit), note)
     small = texts is None and grid.shape[1] > 16
+    digits = numbers(grid.ravel()) if texts is None else []
     head = "".join(f'<th scope="col">{_turned(name, small or len(column_labels) > 8)}</th>' for name in column_labels)
     rows = []
     for r, name in enumerate(row_labels):
@@ -67,12 +68,12 @@ def heat(title: str, row_labels: Sequence[str], column_labels: Sequence[str], va
             if not np.isfinite(value):
                 cells.append("<td></td>")
                 continue
-            text = number(float(value)) if texts is None else shortened(visible(texts[r][c]), _WIDEST)
+            text = digits[r * len(column_labels) + c] if texts is None else shortened(visible(texts[r][c]), _WIDEST)
             inner = f"<s>{safe(text)}</s>" if small else safe(text)
             kind = "hn" if shade[r, c] < 0 else "hp"
             cells.append(f'<td class="{kind}" style="--a:{abs(shade[r, c]):.2f}" title="{where}">{inner}</td>')
         rows.append(f'<tr><th scope="row">{safe(visible(str(name)))}</th>{"".join(cells)}</tr>')
-    kind = "heat small" if small else "heat"
+    kind = "heat small" if small else "heat" if texts is None else "heat texts"
     body = (f'<div class="scroll" tabindex="0"><table class="{kind}"><thead><tr><td></td>{head}</tr></thead>'
             f"<tbody>{''.join(rows)}</tbody></table></div>")
     return figure(title, body, note=note, scale=_scale(low, high, unit))
@@ -82,13 +83,13 @@ def tokens(title: str, texts: Sequence[str], values: ArrayLike, *, unit: str = "
     """Draw a text's tokens in reading order, each coloured by its value (N,) with the number under it."""
     row = _values(title, values, (len(texts),))
     shade, low, high = _shades(row, bool((row < 0).any()))
-    spans = []
-    for text, value, a in zip(texts, row, shade, strict=True):
+    spans, digits = [], numbers(row)
+    for text, shown_value, a in zip(texts, digits, shade, strict=True):
         shown = f'<span class="{"hn" if a < 0 else "hp"}" style="--a:{abs(a):.2f}">{safe(visible(text))}</span>'
-        spans.append(f"<span>{shown}<small>{number(float(value))}</small></span>" + ("<br>" if "↵" in text else ""))
-    numbers = Table("", ["position", "token", unit or "value"],
+        spans.append(f"<span>{shown}<small>{shown_value}</small></span>" + ("<br>" if "↵" in text else ""))
+    behind = Table("", ["position", "token", unit or "value"],
                     [[i, text, float(value)] for i, (text, value) in enumerate(zip(texts, row, strict=True))])
-    return figure(title, f'<p class="tokens">{"".join(spans)}</p>', note=note, numbers=numbers,
+    return figure(title, f'<p class="tokens">{"".join(spans)}</p>', note=note, numbers=behind,
                   scale=_scale(low, high, unit))
 
 
@@ -136,7 +137,7 @@ def _image(title: str, row_labels: Sequence[str], column_labels: Sequence[str], 
     width, height, left, top = columns * size, rows * size, 84.0, 78.0
     frame = f'x="{left}" y="{top}" width="{width:.1f}" height="{height:.1f}"'
     parts = [f'<rect {frame} class="frame"/>']
-    for sign, kind in ((1, "fp"), (-1, "fn")):
+    for sign, kind in ((1, "ip"), (-1, "in")):
         strong = np.clip(sign * pooled, 0, 1)
         if strong.any():
             data = _png((255 * strong).round().astype(np.uint8))
@@ -152,10 +153,10 @@ def _image(title: str, row_labels: Sequence[str], column_labels: Sequence[str], 
                      f"{label(x, top - 6, shortened(str(column_labels[i]), 11), 'soft')}</g>")
     strongest = np.argsort(-np.abs(np.nan_to_num(grid)), axis=None, kind="stable")[:200]
     where = [divmod(int(i), columns) for i in strongest]
-    numbers = Table("", ["row", "column", "value"],
-                    [[row_labels[r], column_labels[c], float(grid[r, c])] for r, c in where],
-                    f"The largest {len(where)} of {grid.size:,} values.")
-    return figure(title, drawing(title, left + width + 40, top + height + 8, parts), note=note, numbers=numbers,
+    behind = Table("", ["row", "column", "value"],
+                   [[row_labels[r], column_labels[c], float(grid[r, c])] for r, c in where],
+                   f"The largest {len(where)} of {grid.size:,} values.")
+    return figure(title, drawing(title, left + width + 40, top + height + 8, parts), note=note, numbers=behind,
                   scale=scale)
 
 

@@ -67,7 +67,7 @@ def _shown(value: Any) -> str:
 
 
 def _check(check: Check) -> str:
-    mark = "" if check.bound is None else "<b>✓ met</b> " if check.ok else '<b class="bad">✗ not met</b> '
+    mark = "" if check.bound is None else "<b>✓</b> " if check.ok else '<b class="bad">✗</b> '
     return f"<li>{mark}{safe(check)}</li>"
 
 

@@ -11,7 +11,8 @@ from petitlm.look.fragments import drawing, figure, label, number, safe, shorten
 from petitlm.look.results import Table
 
 _WIDTH, _HEIGHT = 720.0, 330.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 140.0, 14.0, 48.0
+_LEFT, _TOP, _BOTTOM = 64.0, 14.0, 48.0
+_LETTER, _LONGEST = 7.2, 26  # width of a letter in pixels, letters of a name
 _STROKES = ("", "7 4", "2 3", "9 3 2 3")
 _SERIES = 8  # colours in the page's styles
 
@@ -69,7 +70,7 @@ def lines(title: str, x: Sequence[float], series: Mapping[str, Sequence[float]],
         if len(values) != len(places):
             raise ShapeError(f"series {name!r} of {title!r} has {len(values)} values for {len(places)} places")
     every = [float(v) for values in series.values() for v in values]
-    axes = _Axes(list(places), every, _RIGHT)
+    axes = _Axes(list(places), every, 34 + _LETTER * min(_LONGEST, max((len(name) for name in series), default=0)))
     parts, ends = axes.parts(x_label, y_label), []
     for i, (name, values) in enumerate(series.items()):
         points = [axes.at(a, float(v)) if np.isfinite(v) else None for a, v in zip(places, values, strict=True)]
@@ -120,7 +121,7 @@ def _end_labels(ends: list[tuple[float, int, str]], axes: _Axes) -> list[str]:
             heights[n] = min(heights[n], lowest - step * (len(heights) - 1 - n))
     for (y, i, name), height in zip(sorted(ends), heights, strict=True):
         parts.append(f'<path class="lead" style="stroke:var(--s{i % _SERIES})" d="M{x + 3:.1f} {y:.1f}L{x + 12:.1f} '
-                     f'{height:.1f}"/>{_mark(i, x + 17, height)}{label(x + 25, height + 4, shortened(name, 17))}')
+                     f'{height:.1f}"/>{_mark(i, x + 17, height)}{label(x + 25, height + 4, shortened(name, _LONGEST))}')
     return parts
 
 
@@ -148,14 +149,15 @@ def _names(points: Sequence[tuple[str, float, float]], axes: _Axes) -> list[str]
     middle = np.median([[x, y] for _, x, y in points], axis=0)
     size = [axes.x_ends[1] - axes.x_ends[0], axes.y_ends[1] - axes.y_ends[0]]
     order = sorted(points, key=lambda p: -float(np.hypot((p[1] - middle[0]) / size[0], (p[2] - middle[1]) / size[1])))
-    taken: list[tuple[float, float, float, float]] = []
+    dots = [axes.at(x, y) for _, x, y in points]
+    taken = [(cx - 4, cy - 4, cx + 4, cy + 4) for cx, cy in dots]
     parts = []
     for name, x, y in order:
         text = shortened(name, 18)
         cx, cy = axes.at(x, y)
-        wide = 7.2 * len(text)
+        wide = _LETTER * len(text)
         left = cx + 6 if cx + 6 + wide < _WIDTH else cx - 6 - wide
-        box = (left, cy - 12, left + wide, cy + 3)
+        box = left, cy - 10, left + wide, cy + 2
         if text and len(parts) < 24 and not any(_meet(box, other) for other in taken):
             taken.append(box)
             parts.append(label(left, cy - 1, text, "soft"))
