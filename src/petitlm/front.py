@@ -19,7 +19,7 @@ from petitlm.engine.kernels import Floats
 from petitlm.engine.prefix_files import DiskStore
 from petitlm.engine.prefixes import Prefixes, Start, Store
 from petitlm.engine.runner import EngineRunner
-from petitlm.engine.runs import TRACE_LIMIT, Runner, check_length, check_trace, run_text
+from petitlm.engine.runs import TRACE_LIMIT, Runner, Wanted, check_length, check_trace, run_text
 from petitlm.engine.sampling import Sampling, log_softmax
 from petitlm.engine.speculation import Costs, MakeDrafter
 from petitlm.engine.tapped import TappedSession
@@ -89,18 +89,20 @@ class Model:
         return scores
 
     def trace(self, text: str | Sequence[int], taps: Sequence[TapName | Keep] = (), edits: Sequence[Edit] = (), *,
-              limit: int | None = TRACE_LIMIT, dictionaries: Sequence[Dictionary] = ()) -> Trace:
+              logits: Wanted = "all", limit: int | None = TRACE_LIMIT,
+              dictionaries: Sequence[Dictionary] = ()) -> Trace:
         """Run a text, keep the values at `taps`, make the `edits`; names as in `petitlm.taps`.
 
-        `limit` is how many bytes the kept values may take. `dictionaries` are sparse autoencoders whose features are
-        taps, too.
+        `logits` are those after every token (`all`), after the last one alone, or `none`. `limit` is how many bytes the
+        kept values may take. `dictionaries` are sparse autoencoders whose features are taps, too.
         Raises: UsageError for a tap that this model does not have, with the reason; DoesNotFitError over the limit.
         """
-        ids, features = self.encode(text), {d.name for d in dictionaries}
+        if logits not in ("all", "last", "none"):
+            raise UsageError(f"logits={logits!r} is not known; choose all, last or none")
+        ids = self.encode(text)
         check_length(ids, self.context)
-        check_trace(self.config, [t for t in taps if (t.tap if isinstance(t, Keep) else t) not in features], len(ids),
-                    limit)
-        return run_text(self.runner, ids, taps, edits, dictionaries=dictionaries)
+        check_trace(self.config, taps, len(ids), limit, [d.name for d in dictionaries])
+        return run_text(self.runner, ids, taps, edits, wanted=logits, dictionaries=dictionaries)
 
     def generate(self, prompt: str | Sequence[int], **options: Any) -> Generation:
         """Answer a prompt; options as for `stream`."""
@@ -114,7 +116,8 @@ class Model:
                logit_bias: Mapping[int, float] | None = None, seed: int = 0, stop: Sequence[str] = (), n: int = 1,
                logprobs: int | None = None, threads: int | None = None,
                speculate: Model | Literal["auto", "lookup"] | None = "auto", edits: Sequence[Edit] = (),
-               taps: Sequence[TapName | Keep] = (), dictionaries: Sequence[Dictionary] = ()) -> Stream:
+               taps: Sequence[TapName | Keep] = (), limit: int | None = TRACE_LIMIT,
+               dictionaries: Sequence[Dictionary] = ()) -> Stream:
         """Answer a prompt piece by piece; the stream's `result` is the whole `Generation` at its end.
 
         The prompt is taken as it is: `petitlm.prompts` puts a question into the shape that a model knows.
@@ -124,8 +127,8 @@ class Model:
         on. `speculate` says who guesses the next tokens, to be verified together: `"lookup"` what followed when
         the last words occurred before, another Model what that smaller one would say; None nobody. `"auto"` is
         lookup, where results are exact to the bit (on the engine's kernels). `edits` are made in every step, and
-        what `taps` keep is the result's `trace`.
-        Raises: ContextError if prompt and max_tokens do not fit; UsageError.
+        what `taps` keep is the result's `trace`, which may take `limit` bytes; nobody guesses then.
+        Raises: ContextError if prompt and max_tokens do not fit; DoesNotFitError over the limit; UsageError.
         """
         if threads is not None:
             self.set_threads(threads)
@@ -133,7 +136,12 @@ class Model:
         request = make_request(self.encode(prompt), self.context, sampling, max_tokens, stop, n, logprobs)
         length = len(request.prompt) + request.max_tokens
         tapped = bool(edits or taps)
-        make = None if taps else self._drafter(speculate, length)
+        if taps and speculate not in ("auto", None):
+            raise UsageError("taps keep what the model says, and wrong guesses are none of that; leave speculate out, "
+                             "or the taps")
+        check_trace(self.config, taps, length, limit, [d.name for d in dictionaries])
+        # features are matrix products, which round differently in other company: nothing is guessed beside them, either
+        make = None if taps or dictionaries else self._drafter(speculate, length)
         if tapped:  # what an edited run leaves in its cache is of no use to others
             session = TappedSession(self.runner.session(n, length), self.config, edits, taps, dictionaries, n=n)
             start = Start(session, 0, 0.0)

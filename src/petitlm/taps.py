@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import prod
+from operator import index
+from typing import SupportsIndex
 
 from petitlm.config import ModelConfig
 from petitlm.decoder import check_tap, tap_names
@@ -47,8 +49,9 @@ def full_names(config: ModelConfig, tap: TapName) -> list[str]:
 
 def _parts(tap: TapName) -> tuple[str, int | None]:
     if not isinstance(tap, str):
-        name, block = tap
-        return name, int(block)
+        if len(tap) == 2 and isinstance(tap[0], str) and isinstance(tap[1], SupportsIndex):
+            return tap[0], index(tap[1])
+        raise UsageError(f"tap {tap!r} is not a name; give a text, or a short name with a block: ('pattern', 5)")
     name, colon, block = tap.partition(":")
     if colon and block.lstrip("-").isdigit():
         return name, int(block)
@@ -73,15 +76,21 @@ def by_head(name: str) -> bool:
     return name.endswith(("hook_attn_scores", "hook_pattern"))
 
 
+def heads_at(config: ModelConfig, name: str) -> int | None:
+    """Return how many heads the value at a tap has; None where it has none."""
+    last = name.rsplit(".", 1)[-1]
+    if by_head(name) or last in ("hook_q", "hook_rot_q", "hook_z"):
+        return config.n_heads
+    return config.n_kv_heads if last in ("hook_k", "hook_v", "hook_rot_k") else None
+
+
 def tap_shape(config: ModelConfig, name: str, n_tokens: int, n_seen: int | None = None) -> tuple[int, ...]:
     """Return the shape of the value at a tap for a run of `n_tokens` that see up to `n_seen` positions."""
-    last = name.rsplit(".", 1)[-1]
+    heads = heads_at(config, name)
     if by_head(name):
         return config.n_heads, n_tokens, n_seen or n_tokens
-    if last in ("hook_q", "hook_rot_q", "hook_z"):
-        return n_tokens, config.n_heads, config.d_head
-    if last in ("hook_k", "hook_v", "hook_rot_k"):
-        return n_tokens, config.n_kv_heads, config.d_head
+    if heads is not None:
+        return n_tokens, heads, config.d_head
     if ".mlp." in name:
         return n_tokens, config.d_mlp
     return n_tokens, config.n_vocab if name == "logits" else config.d_model

@@ -15,7 +15,7 @@ import numpy as np
 
 from petitlm.config import ModelConfig
 from petitlm.decoder import NO_TAP
-from petitlm.engine.edits import Edit
+from petitlm.engine.edits import Edit, places_of
 from petitlm.engine.generation import Session
 from petitlm.engine.kernels import Floats, Ints
 from petitlm.engine.runner import as_ints
@@ -49,32 +49,38 @@ class Runner(Protocol):
     def weight(self, name: str, rows: Sequence[int] | None = None) -> Floats: ...  # as float32, decoded if packed
 
 
-def trace_bytes(config: ModelConfig, keeps: Sequence[TapName | Keep], length: int) -> int:
-    """Return the bytes that keeping this of a text of `length` tokens takes."""
-    return sum(_kept_bytes(config, keep, length) for keep in _resolve(config, keeps, [], length, [])[0])
+def trace_bytes(config: ModelConfig, keeps: Sequence[TapName | Keep], length: int, extra: Sequence[str] = ()) -> int:
+    """Return the bytes that keeping this of a text of up to `length` tokens takes; features (`extra`) are not counted.
+
+    Raises: UsageError for what cannot be kept.
+    """
+    resolved = [one for keep in keeps for one in (keep if isinstance(keep, Keep) else Keep(keep)).resolved(
+        config, length, extra)]
+    return sum(_kept_bytes(config, keep, length) for keep in resolved if keep.tap not in extra)
 
 
 def _kept_bytes(config: ModelConfig, keep: Keep, length: int) -> int:
     shape, name = tap_shape(config, str(keep.tap), length), str(keep.tap)
-    tokens = length if keep.at is None else len(keep.at)  # type: ignore[arg-type]
+    tokens = length if keep.at is None else np.size(keep.at)
     heads = 1 if len(shape) < 3 else shape[0] if by_head(name) else shape[1]
-    heads = heads if keep.head is None else len(keep.head)  # type: ignore[arg-type]
-    width = shape[-1]
+    heads = heads if keep.head is None else np.size(keep.head)
+    width = shape[len(shape) - 1]
     if keep.norm:
         width = 1
     elif keep.top is not None:
         width = 3 * min(keep.top, width)  # a float32 and an int64 each
     elif keep.project is not None:
-        width = prod(np.shape(keep.project)[:-1])
+        width = prod(keep.project.shape[:-1])
     return 4 * tokens * heads * width
 
 
-def check_trace(config: ModelConfig, keeps: Sequence[TapName | Keep], length: int, limit: int | None) -> int:
+def check_trace(config: ModelConfig, keeps: Sequence[TapName | Keep], length: int, limit: int | None,
+                extra: Sequence[str] = ()) -> int:
     """Return what keeping this takes, in bytes.
 
     Raises: DoesNotFitError if that is over the limit.
     """
-    n_bytes = trace_bytes(config, keeps, length)
+    n_bytes = trace_bytes(config, keeps, length, extra)
     if limit is not None and n_bytes > limit:
         raise DoesNotFitError(f"the trace of {length} tokens would take {size_text(n_bytes)}, and the limit is "
                               f"{size_text(limit)}; keep fewer taps or positions, reduce them inside the run (top, "
@@ -98,11 +104,11 @@ def run_text(runner: Runner, ids: Sequence[int], keeps: Sequence[TapName | Keep]
              wanted: Wanted = "all", dictionaries: Sequence[Dictionary] = ()) -> Trace:
     """Run one text; logits (T, V), of the last token alone (1, V), or none (0, V)."""
     config, features = runner.config, [d.name for d in dictionaries]
+    check_length(ids, config.n_ctx)
     keeps, edits = _resolve(config, keeps, edits, len(ids), features)
-    session, whole = runner.session(1, len(ids)), any(e.op == "mean" and e.value is None for e in edits)
-    size = len(ids) if whole else _TOKENS  # a mean over the text needs it in one piece
+    session, size = runner.session(1, len(ids)), len(ids) if _needs_all(edits) else _TOKENS
     recorder = Recorder(config, keeps, edits, as_ints([]), dictionaries=dictionaries) if keeps or edits else None
-    logits = []
+    logits, n = np.empty((len(ids) if wanted == "all" else int(wanted == "last"), config.n_vocab), np.float32), 0
     for begin in range(0, len(ids), size):
         chunk = as_ints(ids[begin : begin + size])
         positions, slots = as_ints(range(begin, begin + len(chunk))), np.zeros(len(chunk), np.int32)
@@ -110,16 +116,22 @@ def run_text(runner: Runner, ids: Sequence[int], keeps: Sequence[TapName | Keep]
         rows = None if wanted == "all" else last
         if recorder is not None:
             recorder.go_on(positions, slots, rows)
-        logits.append(session.step(chunk, positions, slots, rows, recorder or NO_TAP))
-    return Trace(list(ids), logits[0] if len(logits) == 1 else np.concatenate(logits),
-                 recorder.kept if recorder is not None else {}, config)
+        part = session.step(chunk, positions, slots, rows, recorder or NO_TAP)
+        logits[n : n + len(part)] = part
+        n += len(part)
+    return Trace(list(ids), logits, recorder.taken() if recorder is not None else {}, config)
 
 
 def run_texts(runner: Runner, texts: Sequence[Sequence[int]], keeps: Sequence[TapName | Keep] = (),
               edits: Sequence[Edit] = (), *, wanted: Wanted = "last",
               dictionaries: Sequence[Dictionary] = ()) -> Iterator[Trace]:
-    """Run many texts, short ones together, and yield their traces in order; negative positions count in each text."""
+    """Run many texts, short ones together, and yield their traces in order; negative positions count in each text.
+
+    Raises: UsageError for an empty text; ContextError.
+    """
     at = 0
+    for ids in texts:
+        check_length(ids, runner.config.n_ctx)
     while at < len(texts):
         end, n = at + 1, len(texts[at])
         while end < len(texts) and n + len(texts[end]) <= _TOKENS:
@@ -143,15 +155,18 @@ def run_variants(runner: Runner, ids: Sequence[int], variants: Sequence[Sequence
 
     What comes before the first position that any variant changes is run once and shared; the ends are run many
     at a time. So a sweep at the last position costs a token for each variant, and less, since they share the weights.
-    Values are kept of the ends alone: of positions from the first changed one on.
+    Values are kept of the ends: of positions from the first on that is changed, or named in a `Keep`.
+    Raises: UsageError for an empty text; ContextError.
     """
+    check_length(ids, runner.config.n_ctx)
     config, features = runner.config, [d.name for d in dictionaries]
     resolved = [[one for e in variant for one in e.resolved(config, len(ids), features)] for variant in variants]
-    firsts = [min(e.positions) if e.positions else 0 for variant in resolved for e in variant]  # type: ignore[type-var]
-    start = min([*firsts, len(ids) - 1])
-    _, edits = _resolve(config, [], edits, len(ids), features)
-    if any(e.op == "mean" and e.value is None for e in edits):
-        start = 0  # a mean over the text needs it in one piece
+    kept, edits = _resolve(config, keeps, edits, len(ids), features)
+    changed = [places_of(e.positions) for variant in resolved for e in variant]
+    changed += [places_of(keep.at) for keep in kept if keep.at is not None]
+    start = min([min(at) if at is not None else 0 for at in changed] + [len(ids) - 1])
+    if _needs_all([*edits, *(e for variant in resolved for e in variant)]):
+        start = 0
     per_slot = max(1, _cache_bytes(config, len(ids)))
     together = max(1, min(len(variants), _ROWS // (len(ids) - start) or 1, _SLOT_BYTES // per_slot))
     session = runner.session(1 + together, len(ids))
@@ -186,7 +201,7 @@ def _pass(config: ModelConfig, session: Session, texts: Sequence[Sequence[int]],
     rows: Ints | None = None if wanted == "all" else as_ints(bounds[1:] - 1 if wanted == "last" else [])
     recorders = _ByLength(config, texts, first_slot, keeps, edits, positions, slots, rows, dictionaries, features)
     logits = session.step(as_ints([id for end in ends for id in end]), positions, slots, rows, recorders.tap)
-    traces = []
+    traces = list[Trace]()
     for i, ids in enumerate(texts):
         mine = slice(bounds[i], bounds[i + 1]) if wanted == "all" else slice(i, i + 1) if wanted == "last" else slice(0)
         traces.append(Trace(list(ids), logits[mine], recorders.of(i), config))
@@ -199,9 +214,10 @@ class _ByLength:
     def __init__(self, config: ModelConfig, texts: Sequence[Sequence[int]], first_slot: int,
                  keeps: Sequence[TapName | Keep], edits: Sequence[Sequence[Edit]], positions: Ints, slots: Ints,
                  rows: Ints | None, dictionaries: Sequence[Dictionary], features: list[str]) -> None:
-        self._first, self._own = first_slot, [_resolve(config, keeps, [], len(ids), features)[0] for ids in texts]
-        merged = [keep if keep.at is None else replace(keep, at=sorted({p for own in self._own for p in own[i].at}))
-                  for i, keep in enumerate(self._own[0])]
+        self._first, self._lengths = first_slot, [len(ids) for ids in texts]
+        self._own = [_resolve(config, keeps, [], n, features)[0] for n in self._lengths]
+        merged = [keep if keep.at is None else replace(keep, at=sorted(
+            {p for own in self._own for p in places_of(own[i].at) or ()})) for i, keep in enumerate(self._own[0])]
         variants = {first_slot + i: [one for e in es for one in e.resolved(config, len(texts[i]), features)]
                     for i, es in enumerate(edits)}
         if not merged and not any(variants.values()):
@@ -214,7 +230,7 @@ class _ByLength:
     def of(self, i: int) -> dict[str, Any]:
         if self._recorder is None:
             return {}
-        return self._recorder.of(self._first + i, {str(keep.tap): keep.at for keep in self._own[i]})
+        return self._recorder.of(self._first + i, {str(keep.tap): keep.at for keep in self._own[i]}, self._lengths[i])
 
 
 def _resolve(config: ModelConfig, keeps: Sequence[TapName | Keep], edits: Sequence[Edit], length: int,
@@ -222,6 +238,11 @@ def _resolve(config: ModelConfig, keeps: Sequence[TapName | Keep], edits: Sequen
     kept = [one for keep in keeps
             for one in (keep if isinstance(keep, Keep) else Keep(keep)).resolved(config, length, features)]
     return kept, [one for edit in edits for one in edit.resolved(config, length, features)]
+
+
+def _needs_all(edits: Sequence[Edit]) -> bool:
+    """Whether the text has to be run in one piece: for a mean over its tokens."""
+    return any(edit.op == "mean" and edit.value is None for edit in edits)
 
 
 def _cache_bytes(config: ModelConfig, length: int) -> int:

@@ -44,5 +44,7 @@ class TappedSession:
         self._session.reserve(length)
 
     def trace(self, ids: Sequence[int], logits: Floats) -> Trace | None:
-        """Return what was kept of a text and its answer; None if nothing was to be."""
-        return Trace(list(ids), logits, self.recorder.kept, self._config) if self._keeps else None
+        """Return what was kept of a text and its answer, with the last logits; None if nothing was to be kept."""
+        if not self._keeps:
+            return None
+        return Trace(list(ids), logits.reshape(-1, self._config.n_vocab)[-1:], self.recorder.taken(), self._config)

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from petitlm.config import ModelConfig
-from petitlm.engine.edits import OPERATIONS, Edit, Operation, Which
+from petitlm.engine.edits import OPERATIONS, Edit, Operation, Which, as_tuple, check_heads, counted, places_of
 from petitlm.engine.kernels import Floats, Ints
-from petitlm.errors import UsageError
-from petitlm.taps import TapName, by_head, full_names
+from petitlm.errors import ShapeError, UsageError
+from petitlm.taps import TapName, by_head, full_names, tap_shape
 
 __all__ = ["OPERATIONS", "Dictionary", "Edit", "Keep", "Operation", "Recorder", "Top", "Trace"]
 
@@ -38,7 +38,7 @@ class Keep:
 
     tap: TapName
     at: Which = None
-    """Positions in the text; negative ones count from its end; None keeps all."""
+    """Positions in the text, kept in the text's order; negative ones count from its end; None keeps all."""
     head: Which = None
     """Heads, at taps that have heads."""
     top: int | None = None
@@ -53,44 +53,57 @@ class Keep:
             raise UsageError(f"tap {self.tap!r} is to be reduced in more than one way; choose top, norm or project")
         if self.top is not None and self.top < 1:
             raise UsageError(f"top={self.top} at {self.tap!r}; keep at least one")
-        for name in ("at", "head"):
-            which = getattr(self, name)
-            if which is not None:
-                which = (which,) if isinstance(which, (int, np.integer)) else which
-                object.__setattr__(self, name, tuple(int(i) for i in which))
+        if self.project is not None:
+            object.__setattr__(self, "project", np.asarray(self.project, np.float32))
+        object.__setattr__(self, "at", as_tuple(self.at, "at"))
+        object.__setattr__(self, "head", as_tuple(self.head, "head"))
 
     def resolved(self, config: ModelConfig, length: int | None, extra: Sequence[str] = ()) -> list[Keep]:
         """Return this with full names and positions counted from the start; one for each tap that it means.
 
-        Raises: UsageError for a tap or position that does not exist.
+        Raises: UsageError for a tap, head or position that does not exist; ShapeError for directions that do not fit.
         """
-        at = self.at
-        if at is not None:
-            if any((p < 0 and (length is None or p < -length)) or (length is not None and p >= length)
-                   for p in at):  # type: ignore[union-attr]
-                raise UsageError(f"tap {self.tap!r} is to be kept at position {min(at)}, "  # type: ignore[type-var]
-                                 f"and the text has {length or 'no known number of'} tokens")
-            at = tuple(p % length if length else p for p in at)  # type: ignore[union-attr]
-        names = [self.tap] if self.tap in extra else full_names(config, self.tap)
+        at = counted(places_of(self.at), length, f"tap {self.tap!r} is to be kept at position")
+        at = None if at is None else tuple(sorted(at))
+        if self.tap in extra:
+            return [replace(self, at=at)]
+        names = full_names(config, self.tap)
+        for name in names:
+            check_heads(config, name, places_of(self.head))
+            width = tap_shape(config, name, 1)[-1]
+            if self.project is not None and (by_head(name) or self.project.shape[-1:] != (width,)
+                                             or self.project.ndim > 2):
+                fits = "keys have no directions" if by_head(name) else f"give ({width},) or (n, {width})"
+                raise ShapeError(f"directions of shape {self.project.shape} do not fit the value at {name!r}; {fits}")
         return [replace(self, tap=name, at=at) for name in names]
 
     def reduce(self, x: Floats) -> Any:
-        """Return what is kept of selected tokens' values (n, ...), tokens first."""
+        """Return what is kept of selected tokens' values (n, ...), tokens first.
+
+        A token's numbers are the same bits in any company: sums are each token's own, no matrix product.
+        """
         if self.head is not None:
-            if x.ndim < 3 or max(self.head) >= x.shape[1]:  # type: ignore[type-var]
-                raise UsageError(f"heads {self.head} are not at {self.tap!r}, whose values have shape {x.shape[1:]}")
-            x = x[:, list(self.head)]  # type: ignore[arg-type]
+            x = np.ascontiguousarray(x[:, np.asarray(self.head)])
         if self.norm:
-            return np.linalg.norm(x, axis=-1).astype(np.float32)
+            return np.sqrt((x * x).sum(-1))
         if self.project is not None:
-            return x @ np.asarray(self.project, np.float32).T
-        if self.top is not None:
-            k = min(self.top, x.shape[-1])
-            places = np.argpartition(x, -k, axis=-1)[..., -k:]
-            values = np.take_along_axis(x, places, -1)
-            order = np.argsort(-values, axis=-1, kind="stable")
-            return Top(np.take_along_axis(values, order, -1), np.take_along_axis(places, order, -1))
-        return x
+            products = [(x * direction).sum(-1) for direction in np.atleast_2d(self.project)]
+            return products[0] if self.project.ndim == 1 else np.stack(products, -1)
+        return x if self.top is None else _top(x, min(self.top, x.shape[-1]))
+
+
+def _top(x: Floats, k: int) -> Top:
+    """Return the k largest of the last axis; of equal ones the first."""
+    places = np.argpartition(x, -k, axis=-1)[..., -k:]
+    values = np.take_along_axis(x, places, -1)
+    least = values.min(-1, keepdims=True)
+    if ((x == least).sum(-1) > (values == least).sum(-1)).any():  # which of the least are taken is not chance
+        places = np.argsort(-x, axis=-1, kind="stable")[..., :k]
+    else:
+        places = np.sort(places, axis=-1)
+    values = np.take_along_axis(x, places, -1)
+    order = np.argsort(-values, axis=-1, kind="stable")
+    return Top(np.take_along_axis(values, order, -1), np.take_along_axis(places, order, -1))
 
 
 class Dictionary(Protocol):
@@ -133,6 +146,7 @@ class Recorder:
             if d.name in self._keeps or d.name in self._edits:
                 self._reads.setdefault(d.reads, []).append(d)
         self._writes = {d.writes for ds in self._reads.values() for d in ds}
+        self._late = {*_BEHIND, *(d.name for d in dictionaries if d.reads in _BEHIND)}
         self._changes: dict[str, Floats] = {}
         self._parts: dict[str, list[tuple[Ints, Ints, Any]]] = {}
         self.go_on(positions, slots)
@@ -167,77 +181,114 @@ class Recorder:
     def _edited(self, name: str, x: Floats) -> Floats:
         """Return x itself if nothing is changed, or a changed copy."""
         out = x
-        positions, slots = self._behind if name in _BEHIND else self._tokens
+        positions, slots = self._behind if name in self._late else self._tokens
         for slot, edit in self._edits.get(name, ()):
             for one in np.unique(slots) if slot is None else (slot,):  # `mean` is over the tokens of one text
                 own = np.flatnonzero(slots == one)
-                rows = own if edit.positions is None else own[np.isin(positions[own], edit.positions)]
+                rows, places = edit.rows(positions[own])
                 if len(rows):
                     out = x.copy() if out is x else out
-                    edit.change(out, rows, own)
+                    edit.change(out, own[rows], places, own)
+        if by_head(name) and out is not x:  # what a token may not see stays so, on both sets of layers
+            later = np.greater.outer(_numbers(0, out.shape[-1]), positions).T  # (N, S)
+            np.copyto(out, _unseen(name), where=later[:, None])
         return out
 
     def _keep(self, name: str, x: Floats) -> None:
         keep = self._keeps.get(name)
         if keep is None:
             return
-        positions, slots = self._behind if name in _BEHIND else self._tokens
+        positions, slots = self._behind if name in self._late else self._tokens
         rows = slice(None) if keep.at is None else np.flatnonzero(np.isin(positions, keep.at))
         self._parts.setdefault(name, []).append((slots[rows], positions[rows], keep.reduce(x[rows])))
 
-    @property
-    def kept(self) -> dict[str, Any]:
-        """All that was kept, by full name: tokens first, save for scores and patterns (H, N, S)."""
-        return self.of(None)
+    def taken(self) -> dict[str, Any]:
+        """Return all that was kept, by full name, and forget it: tokens first, save for scores and patterns (H, N, S).
 
-    def of(self, slot: int | None, at: Mapping[str, Which] | None = None) -> dict[str, Any]:
-        """Return what was kept of the text in a slot (None: of all), by name only at the positions `at`."""
-        return {name: _joined(name, parts, slot, (at or {}).get(name)) for name, parts in self._parts.items()}
+        So never more than one tap's values are held twice.
+        """
+        return {name: self._whole(name, self._parts.pop(name), None, None, None) for name in list(self._parts)}
+
+    def of(self, slot: int, at: Mapping[str, Which], n_seen: int) -> dict[str, Any]:
+        """Return what was kept of the text of `n_seen` tokens in a slot, by name only at the positions `at`."""
+        return {name: self._whole(name, parts, slot, at.get(name), n_seen) for name, parts in self._parts.items()}
+
+    def _whole(self, name: str, parts: list[_Part], slot: int | None, at: Which, n_seen: int | None) -> Any:
+        """Put the parts of several steps together: tokens of one text alone, or of all."""
+        top, chosen = self._keeps[name].top, list[Any]()
+        for slots, positions, x in parts:
+            mine = np.ones(len(slots), bool) if slot is None else slots == slot
+            if at is not None:
+                mine &= np.isin(positions, at)
+            if not mine.all():
+                x = Top(x.values[mine], x.indices[mine]) if isinstance(x, Top) else x[mine]
+            chosen.append(x)
+        if not by_head(name) or self._keeps[name].norm:
+            return Top(*map(_joined, zip(*chosen, strict=True))) if top else _joined(chosen)
+        if top:  # of keys, which come with the tokens: early steps had fewer than were asked for
+            width = max(x.values.shape[-1] for x in chosen) if n_seen is None else min(top, n_seen)
+            return Top(_joined([_widened(x.values, width, _unseen(name)) for x in chosen]),
+                       _joined([_widened(x.indices, width, None) for x in chosen]))
+        width = max(x.shape[-1] for x in chosen) if n_seen is None else n_seen
+        return _joined([_widened(x, width, _unseen(name)) for x in chosen]).swapaxes(0, 1)
 
 
-def _joined(name: str, parts: list[tuple[Ints, Ints, Any]], slot: int | None, at: Which) -> Any:
-    """Put the parts of several steps together, tokens of one text alone, or of all."""
-    if isinstance(parts[0][2], Top):
-        return Top(*(_joined("", [(s, p, x[i]) for s, p, x in parts], slot, at) for i in range(2)))
-    chosen, last = [], -1
-    for slots, positions, x in parts:
-        mine = np.ones(len(slots), bool) if slot is None else slots == slot
-        if at is not None:
-            mine &= np.isin(positions, at)
-        chosen.append(x if mine.all() else x[mine])
-        last = max(last, int(positions[mine].max(initial=-1)))
-    if by_head(name) and chosen[0].ndim == 3:
-        fill = 0.0 if name.endswith("pattern") else -np.inf
-        seen = last + 1 if slot is not None else max(x.shape[-1] for x in chosen)
-        chosen = [_widened(x, seen, fill) for x in chosen]
-    whole = chosen[0] if len(chosen) == 1 else np.concatenate(chosen)
-    return whole.swapaxes(0, 1) if by_head(name) and whole.ndim == 3 else whole
+_Part = tuple[Ints, Ints, Any]  # slots, positions, and what was kept of these tokens
 
 
-def _widened(x: Floats, seen: int, fill: float) -> Floats:
-    if x.shape[-1] >= seen:
-        return x[..., :seen]
-    return np.concatenate([x, np.full((*x.shape[:-1], seen - x.shape[-1]), fill, x.dtype)], -1)
+def _unseen(name: str) -> float:
+    """Return what scores or a pattern have where a token may not look."""
+    return 0.0 if name.endswith("pattern") else -np.inf
+
+
+def _numbers(begin: int, end: int) -> NDArray[np.int64]:
+    return np.asarray(range(begin, end), np.int64)
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _widened(x: NDArray[Any], width: int, fill: float | None) -> NDArray[Any]:
+    """Return x with `width` numbers in its last axis; new ones are `fill`, or their own places."""
+    have = x.shape[-1]
+    if have >= width:
+        return x[..., :width]
+    new = _numbers(have, width) if fill is None else np.full(width - have, fill)
+    return np.concatenate([x, np.broadcast_to(new.astype(x.dtype), (*x.shape[:-1], width - have))], -1)
 
 
 class Trace(Mapping[str, Any]):
     """The values that one run had at its taps, by name, with the logits of every position.
 
-    Shapes: (T, D), (T, H, K), (T, F) by position; scores and patterns (H, T, S); logits (T, V). What was reduced
-    has the reduction's shape.
+    Shapes: (T, D), (T, H, K), (T, F) by position; scores and patterns (H, T, S); logits (T, V), or those of the last
+    token alone (1, V) where it says so. What was reduced has the tokens first, then heads, then what is
+    left.
     """
 
     def __init__(self, ids: list[int], logits: Floats, kept: dict[str, Any], config: ModelConfig | None = None) -> None:
         self.ids, self.logits, self._kept, self._config = ids, logits, kept, config
 
     def __getitem__(self, name: TapName) -> Any:
-        if name not in self._kept and self._config is not None:
-            full = full_names(self._config, name)
-            if len(full) == 1:
-                name = full[0]
-        if name not in self._kept:
-            raise KeyError(f"{name!r} was not kept; this trace has {', '.join(self._kept) or 'no taps'}")
-        return self._kept[str(name)]
+        full = self._full(name)
+        if len(full) == 1 and full[0] in self._kept:
+            return self._kept[full[0]]
+        if len(full) > 1 and any(one in self._kept for one in full):
+            raise KeyError(f"{name!r} stands for a tap of each of {len(full)} blocks; name one, such as ({name!r}, 0)")
+        raise KeyError(f"{name!r} was not kept; this trace has {', '.join(self._kept) or 'no taps'}")
+
+    def __contains__(self, name: object) -> bool:
+        full = self._full(name)
+        return len(full) == 1 and full[0] in self._kept
+
+    def _full(self, name: Any) -> list[str]:
+        """Return the full names that a name means; none if it is no tap's."""
+        if isinstance(name, str) and name in self._kept:
+            return [name]
+        try:
+            return full_names(self._config, name) if self._config is not None else []
+        except UsageError:
+            return []
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._kept)
