@@ -1,0 +1,1 @@
+"""The half of looking that needs torch: gradients, and what is learned from values."""
