@@ -36,9 +36,13 @@ class EngineRunner:
 
     kind = "engine"
 
-    @cached_property
+    @property
     def digest(self) -> str:
         """SHA-256 of the packed weights, in hexadecimal."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
         from petitlm.engine.fingerprint import weights_digest
 
         return weights_digest(self.weights).hex()

@@ -35,9 +35,13 @@ class TorchRunner:
 
     kind = "torch"
 
-    @cached_property
+    @property
     def digest(self) -> str:
         """SHA-256 of the weights, in hexadecimal."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
         digest = hashlib.sha256()
         for name, weight in sorted(self.decoder.named_parameters()):
             digest.update(repr((name, tuple(weight.shape), str(weight.dtype))).encode())
