@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import prod
 from operator import index
-from typing import SupportsIndex
 
 from petitlm.config import ModelConfig
 from petitlm.decoder import check_tap, tap_names
@@ -49,7 +48,8 @@ def full_names(config: ModelConfig, tap: TapName) -> list[str]:
 
 def _parts(tap: TapName) -> tuple[str, int | None]:
     if not isinstance(tap, str):
-        if len(tap) == 2 and isinstance(tap[0], str) and isinstance(tap[1], SupportsIndex):
+        given: object = tap  # a caller may have given anything
+        if isinstance(given, tuple | list) and len(tap) == 2 and isinstance(tap[0], str) and hasattr(tap[1], "__index__"):
             return tap[0], index(tap[1])
         raise UsageError(f"tap {tap!r} is not a name; give a text, or a short name with a block: ('pattern', 5)")
     name, colon, block = tap.partition(":")

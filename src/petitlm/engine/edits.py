@@ -98,12 +98,17 @@ class Edit:
                 neuron = counted(neuron, width, f"edit at {name!r}: place")
             same = (name, positions, neuron) == (self.tap, self.positions, self.neuron)
             edit = self if same else replace(self, tap=name, positions=positions, neuron=neuron)
-            edit._check_rows(2 if self.tap in extra else len(tap_shape(config, str(name), 1)), length)
+            if length is not None:
+                edit.check_rows(config, length, extra)
             edits.append(edit)
         return edits
 
-    def _check_rows(self, n_axes: int, length: int | None) -> None:
-        """Refuse a value with a row for each token that has another number of rows than tokens are selected."""
+    def check_rows(self, config: ModelConfig, length: int | None, extra: Sequence[str] = ()) -> None:
+        """Refuse a value with a row for each token that has another number of rows than tokens are selected.
+
+        Raises: ShapeError; UsageError where all are selected of a text that still grows.
+        """
+        n_axes = 2 if self.tap in extra else len(tap_shape(config, str(self.tap), 1))
         if self.value is None or self.value.ndim != n_axes or len(self.value) == 1:
             return
         positions = places_of(self.positions)

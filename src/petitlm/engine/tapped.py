@@ -29,6 +29,9 @@ class TappedSession:
             if edit.op == "mean" and edit.value is None:
                 raise UsageError(f"edit op='mean' at {edit.tap!r} needs a value in an answer that still grows; "
                                  "compute the mean first and give it")
+            features = [d.name for d in dictionaries]
+            for one in edit.resolved(config, None, features):
+                one.check_rows(config, None, features)
         self.recorder = Recorder(config, taps, edits, as_ints([]), dictionaries=dictionaries)
         self._session, self._config, self._keeps = session, config, bool(taps)
 
