@@ -186,6 +186,11 @@ class NativeKernels:
         program.run(self._engine, batch.ids, batch.positions, batch.slots, batch.wanted, cache.native, logits)
         return logits
 
+    def run_part(self, program: Any, batch: Batch, logits: Floats, begin: int, end: int) -> None:
+        """Run some steps of a recorded forward pass; its buffers keep what is in them until the next part."""
+        program.run(self._engine, batch.ids, batch.positions, batch.slots, batch.wanted, batch.cache.native, logits,
+                    begin, end)
+
     def read_bandwidth(self, n_bytes: int = 1 << 30, passes: int = 3) -> float:
         """Return bytes per second that all threads read, one stream after the other: the limit of decoding."""
         data = np.ones(n_bytes, np.uint8)

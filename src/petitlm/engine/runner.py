@@ -14,8 +14,10 @@ from petitlm.engine.cache import Cache, CacheKind, cache_bytes
 from petitlm.engine.formats import Packed
 from petitlm.engine.kernels import Floats, Ints, Kernels, NativeKernels
 from petitlm.engine.layers import Batch, EngineLayers, Weights
+from petitlm.engine.looked import LookedPrograms
 from petitlm.engine.reference import dequantize, dequantize_rows
 from petitlm.engine.tape import record
+from petitlm.engine.trace import Recorder
 from petitlm.sizes import check_fits
 
 CHUNK = 256
@@ -32,7 +34,8 @@ class EngineRunner:
         self.config, self.weights, self.kernels = config, weights, kernels
         self.cache: CacheKind = cache
         self.layers = EngineLayers(config, weights, kernels)
-        self.program = record(config, weights, self.layers.turns) if isinstance(kernels, NativeKernels) else None
+        self.program = record(config, weights, self.layers.turns)[0] if isinstance(kernels, NativeKernels) else None
+        self.looked = LookedPrograms(config, weights, self.layers.turns)
 
     kind = "engine"
 
@@ -89,9 +92,13 @@ class EngineSession:
 
         A token sees the positions up to its own that its slot was ever given: earlier calls', and this one's.
         """
-        batch, program = Batch(ids, positions, slots, wanted, self.cache), self.runner.program
-        if tap is NO_TAP and program is not None and isinstance(self.runner.kernels, NativeKernels):
-            return self.runner.kernels.run(program, batch, self.cache, self.runner.config.n_vocab)
+        batch = Batch(ids, positions, slots, wanted, self.cache)
+        program, kernels = self.runner.program, self.runner.kernels
+        if program is not None and isinstance(kernels, NativeKernels):
+            if tap is NO_TAP or (isinstance(tap, Recorder) and not tap.names):
+                return kernels.run(program, batch, self.cache, self.runner.config.n_vocab)
+            if isinstance(tap, Recorder):
+                return self.runner.looked.at(tap.names).run(kernels, batch, tap)
         return forward(self.runner.config, self.runner.layers, batch, tap)
 
     def copy(self, source: int, target: int, length: int) -> None:

@@ -77,6 +77,11 @@ class Keep:
                 raise ShapeError(f"directions of shape {self.project.shape} do not fit the value at {name!r}; {fits}")
         return [replace(self, tap=name, at=at) for name in names]
 
+    @property
+    def whole(self) -> bool:
+        """Whether all of a token's numbers are kept as they are."""
+        return self.head is None and self.top is None and not self.norm and self.project is None
+
     def reduce(self, x: Floats) -> Any:
         """Return what is kept of selected tokens' values (n, ...), tokens first.
 
@@ -109,12 +114,12 @@ def _top(x: Floats, k: int) -> Top:
 class Dictionary(Protocol):
     """Learned features of the value at a tap: a sparse autoencoder, or a transcoder if it writes elsewhere."""
 
-    reads: str
-    """Full name of the tap that is encoded."""
-    writes: str
-    """Full name of the tap that decoded features add up to."""
-    name: str
-    """Name of the features' own tap, such as `blocks.3.hook_resid_post.sae`."""
+    @property
+    def reads(self) -> str: ...  # full name of the tap that is encoded
+    @property
+    def writes(self) -> str: ...  # full name of the tap that decoded features add up to
+    @property
+    def name(self) -> str: ...  # of the features' own tap, such as `blocks.3.hook_resid_post.sae`
 
     def encode(self, x: Floats, /) -> Floats: ...  # (N, D) -> (N, F)
     def decode(self, f: Floats, /) -> Floats: ...  # (N, F) -> (N, D)
@@ -146,6 +151,8 @@ class Recorder:
             if d.name in self._keeps or d.name in self._edits:
                 self._reads.setdefault(d.reads, []).append(d)
         self._writes = {d.writes for ds in self._reads.values() for d in ds}
+        self.names = frozenset({*self._keeps, *self._edits, *self._reads, *self._writes} - set(features))
+        """Full names of the model's taps that are looked at."""
         self._late = {*_BEHIND, *(d.name for d in dictionaries if d.reads in _BEHIND)}
         self._changes: dict[str, Floats] = {}
         self._parts: dict[str, list[tuple[Ints, Ints, Any]]] = {}
@@ -156,6 +163,7 @@ class Recorder:
         slots = np.zeros(len(positions), np.int32) if slots is None else slots
         self._tokens = positions, slots
         self._behind = self._tokens if wanted is None else (positions[wanted], slots[wanted])  # `select`
+        self._at: dict[tuple[bool, Which], tuple[Ints, Ints, NDArray[np.intp] | None]] = {}
 
     def wants(self, name: str, /) -> bool:
         return name in self._keeps or name in self._edits or name in self._reads or name in self._writes
@@ -198,9 +206,19 @@ class Recorder:
         keep = self._keeps.get(name)
         if keep is None:
             return
-        positions, slots = self._behind if name in self._late else self._tokens
-        rows = slice(None) if keep.at is None else np.flatnonzero(np.isin(positions, keep.at))
-        self._parts.setdefault(name, []).append((slots[rows], positions[rows], keep.reduce(x[rows])))
+        slots, positions, rows = self._chosen(name in self._late, keep.at)
+        # a copy: x may lie in memory that the next step writes to
+        kept = keep.reduce(x[rows]) if rows is not None else keep.reduce(x.copy() if keep.whole else x)
+        self._parts.setdefault(name, []).append((slots, positions, kept))
+
+    def _chosen(self, late: bool, at: Which) -> tuple[Ints, Ints, NDArray[np.intp] | None]:
+        """Return slots and positions of the tokens at some positions, and which of the step's they are; None if all."""
+        key = late, at
+        if key not in self._at:
+            positions, slots = self._behind if late else self._tokens
+            rows = None if at is None else np.flatnonzero(np.isin(positions, at))
+            self._at[key] = (slots, positions, None) if rows is None else (slots[rows], positions[rows], rows)
+        return self._at[key]
 
     def taken(self) -> dict[str, Any]:
         """Return all that was kept, by full name, and forget it: tokens first, save for scores and patterns (H, N, S).

@@ -1,0 +1,87 @@
+"""Forward passes that somebody looks into, at the speed of those that nobody does.
+
+The recorded program runs in pieces. Between two of them the value at a tap lies in a buffer, where the recorder reads
+it and may write another. Everything else stays fused as it is without taps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from petitlm.config import ModelConfig
+from petitlm.decoder import Tap
+from petitlm.engine.kernels import Floats, NativeKernels
+from petitlm.engine.tape import Pause, record
+from petitlm.taps import tap_shape
+
+if TYPE_CHECKING:
+    from petitlm.engine.layers import Batch, Weights
+    from petitlm.rotary import RotaryTables
+
+_MOST = 4
+"""Programs that are kept: each holds buffers, and a sweep over layers asks for a new one with every group."""
+
+
+class LookedPrograms:
+    """One model's programs with pauses, by the taps that they pause at; the latest ones are kept."""
+
+    def __init__(self, config: ModelConfig, weights: Weights, turns: RotaryTables | None) -> None:
+        self._made_of = config, weights, turns
+        self._latest: dict[Set[str], LookedProgram] = {}
+
+    def at(self, names: Set[str]) -> LookedProgram:
+        """Return the program that pauses at some taps, by full name."""
+        program = self._latest.pop(names, None) or LookedProgram(*self._made_of, names)
+        while len(self._latest) >= _MOST:
+            del self._latest[next(iter(self._latest))]
+        self._latest[names] = program
+        return program
+
+
+class LookedProgram:
+    """A forward pass with pauses."""
+
+    def __init__(self, config: ModelConfig, weights: Weights, turns: RotaryTables | None, names: Set[str]) -> None:
+        self._program, self._pauses = record(config, weights, turns, names)
+        self._shapes = [tap_shape(config, p.name, 1)[1:] if len(p.buffers) == 1 else () for p in self._pauses]
+        self._config, self._names, self._lock = config, names, Lock()
+
+    def run(self, kernels: NativeKernels, batch: Batch, tap: Tap) -> Floats:
+        """Run a batch, show the tap the values at this program's taps; return the logits (M, V).
+
+        What the tap is shown is the program's own memory: it may be changed, and is not to be kept.
+        """
+        rows = len(batch.ids if batch.wanted is None else batch.wanted)
+        logits, done = np.empty((rows, self._config.n_vocab), np.float32), 0
+        with self._lock:  # the buffers are this run's until its last step
+            for pause, shape in zip(self._pauses, self._shapes, strict=True):
+                if pause.step > done:
+                    kernels.run_part(self._program, batch, logits, done, pause.step)
+                    done = pause.step
+                if len(pause.buffers) == 1:
+                    self._show(pause, shape, tap)
+                else:
+                    self._attend(pause, kernels, batch, tap)
+            kernels.run_part(self._program, batch, logits, done, len(self._program))
+        return tap("logits", logits) if "logits" in self._names else logits
+
+    def _show(self, pause: Pause, shape: tuple[int, ...], tap: Tap) -> None:
+        value = self._program.view(pause.buffers[0])
+        value = value.reshape(len(value), *shape)
+        result = tap(pause.name, value)
+        if result is not value:
+            value[...] = result
+
+    def _attend(self, pause: Pause, kernels: NativeKernels, batch: Batch, tap: Tap) -> None:
+        """Attention in the three steps that the fused kernel does at once, with the same bits."""
+        config, cache, where = self._config, batch.cache.layers[pause.layer], (batch.positions, batch.slots)
+        q, k, v, z = (self._program.view(buffer) for buffer in pause.buffers)
+        kv = len(k), config.n_kv_heads, config.d_head
+        kernels.store(cache, *where, k.reshape(kv), v.reshape(kv))
+        scores = kernels.scores(cache, *where, q.reshape(len(q), config.n_heads, config.d_head), pause.scale)
+        pattern = kernels.softmax(*where, tap(pause.name + "hook_attn_scores", scores))
+        z[...] = kernels.mix(cache, *where, tap(pause.name + "hook_pattern", pattern)).reshape(z.shape)
