@@ -49,7 +49,8 @@ def full_names(config: ModelConfig, tap: TapName) -> list[str]:
 def _parts(tap: TapName) -> tuple[str, int | None]:
     if not isinstance(tap, str):
         given: object = tap  # a caller may have given anything
-        if isinstance(given, tuple | list) and len(tap) == 2 and isinstance(tap[0], str) and hasattr(tap[1], "__index__"):
+        pair = isinstance(given, tuple | list) and len(tap) == 2
+        if pair and isinstance(tap[0], str) and hasattr(tap[1], "__index__"):
             return tap[0], index(tap[1])
         raise UsageError(f"tap {tap!r} is not a name; give a text, or a short name with a block: ('pattern', 5)")
     name, colon, block = tap.partition(":")

@@ -39,8 +39,8 @@ def expected(tap: str, old: np.ndarray, edit: Edit) -> np.ndarray:
             value = value[list(last).index(place[-1])]
         if edit.op == "mean" and value is None:
             value = np.mean([old[other] for other in others], dtype=np.float32)
-        new[place] = {"add": lambda v: old[place] + v, "scale": lambda v: old[place] * v, "zero": lambda v: 0,
-                      "replace": lambda v: v, "mean": lambda v: v}[edit.op](value)
+        new[place] = {"add": np.add, "scale": np.multiply}[edit.op](old[place], value) if edit.op in ("add", "scale") \
+            else 0 if edit.op == "zero" else value
     if by_head(tap):
         for p in range(N):
             new[p, :, p + 1 :] = 0 if tap.endswith("pattern") else -np.inf

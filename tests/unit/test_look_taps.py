@@ -80,7 +80,7 @@ def test_a_trace_over_the_limit_is_refused_before_it_runs() -> None:
     needed = 4 * 100 * 48 * 2
     assert check_trace(PHI, ["resid_post"], 100, needed) == needed
     assert check_trace(PHI, ["resid_post"], 100, None) == needed
-    with pytest.raises(DoesNotFitError, match=r"100 tokens would take 37.5 KiB, and the limit is 37.5 KiB; keep fewer taps"):
+    with pytest.raises(DoesNotFitError, match=r"would take 37\.5 KiB, and the limit is 37\.5 KiB; keep fewer"):
         check_trace(PHI, ["resid_post"], 100, needed - 1)
 
 
@@ -127,5 +127,5 @@ def test_a_trace_is_read_by_any_of_its_names() -> None:
         assert trace.get(name) is None
     with pytest.raises(KeyError, match="stands for a tap of each of 2 blocks; name one"):
         _ = trace["resid_post"]
-    with pytest.raises(KeyError, match="was not kept; this trace has blocks.0.hook_resid_post"):
+    with pytest.raises(KeyError, match=r"was not kept; this trace has blocks\.0\.hook_resid_post"):
         _ = trace["mlp_out"]
