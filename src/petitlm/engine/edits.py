@@ -225,7 +225,7 @@ def counted(places: tuple[int, ...] | None, n: int | None, what: str) -> tuple[i
             raise UsageError(f"{what} {place} counts from the end of a text that still grows; give it from the start")
         if n is not None and not -n <= place < n:
             raise UsageError(f"{what} {place} is not there; there are {n}, from 0 to {n - 1}")
-    return places if places is None or n is None else tuple(p % n for p in places)
+    return places if places is None or n is None else tuple(dict.fromkeys(p % n for p in places))
 
 
 def check_heads(config: ModelConfig, tap: str, heads: tuple[int, ...] | None) -> None:
