@@ -163,8 +163,8 @@ class NativeKernels:
         self._engine.scores(cache.native, positions, slots, q, scale, out)
         return out
 
-    def softmax(self, positions: Ints, slots: Ints, scores: Floats) -> Floats:
-        out = np.empty_like(scores)
+    def softmax(self, positions: Ints, slots: Ints, scores: Floats, *, in_place: bool = False) -> Floats:
+        out = scores if in_place else np.empty_like(scores)
         self._engine.softmax(positions, slots, scores, out)
         return out
 

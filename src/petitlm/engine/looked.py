@@ -83,5 +83,6 @@ class LookedProgram:
         kv = len(k), config.n_kv_heads, config.d_head
         kernels.store(cache, *where, k.reshape(kv), v.reshape(kv))
         scores = kernels.scores(cache, *where, q.reshape(len(q), config.n_heads, config.d_head), pause.scale)
-        pattern = kernels.softmax(*where, tap(pause.name + "hook_attn_scores", scores))
+        scores = tap(pause.name + "hook_attn_scores", scores)
+        pattern = kernels.softmax(*where, scores, in_place=pause.name + "hook_attn_scores" not in self._names)
         z[...] = kernels.mix(cache, *where, tap(pause.name + "hook_pattern", pattern)).reshape(z.shape)

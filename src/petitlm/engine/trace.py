@@ -207,8 +207,10 @@ class Recorder:
         if keep is None:
             return
         slots, positions, rows = self._chosen(name in self._late, keep.at)
-        # a copy: x may lie in memory that the next step writes to
-        kept = keep.reduce(x[rows]) if rows is not None else keep.reduce(x.copy() if keep.whole else x)
+        if rows is not None:
+            kept = keep.reduce(x[rows])
+        else:  # x may lie in memory that the next step writes to; scores and patterns are made for each
+            kept = keep.reduce(x.copy() if keep.whole and not by_head(name) else x)
         self._parts.setdefault(name, []).append((slots, positions, kept))
 
     def _chosen(self, late: bool, at: Which) -> tuple[Ints, Ints, NDArray[np.intp] | None]:
