@@ -11,15 +11,30 @@ they are first used.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 VERBS = {"lens": "lens", "dla": "dla", "patterns": "patterns", "heads": "heads", "patch": "patch",
          "attribute": "attribute", "circuit": "circuit", "steer": "steer", "probe": "probe", "features": "features",
-         "drift": "drift", "diff": "drift", "risk": "risk"}
+         "drift": "drift", "diff": "diff", "risk": "risk", "patchscope": "patchscope",
+         "dashboard": "dashboards", "train_dictionary": "gradients.features"}
 """Verb: the module of `petitlm.look` that it is in."""
 _OTHERS = {"save_finding": "findings", "load_finding": "findings", "replay": "findings", "make_metric": "models",
-           "Metric": "models", "Result": "results", "selftest": "selftest"}
+           "Metric": "models", "load_dictionary": "dictionary_files", "save_dictionary": "dictionary_files",
+           "Result": "results", "selftest": "selftest"}
+
+
+class _Package(ModuleType):
+    """Importing `petitlm.look.lens` would put that module here under the verb's name; the verb keeps it."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (isinstance(value, ModuleType) and (name in VERBS or name in _OTHERS)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:
@@ -28,7 +43,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'petitlm.look' has no attribute {name!r}")
     module = import_module(f"petitlm.look.{home}")
     value = getattr(module, name)
-    globals()[name] = value  # importing a module of the same name has put the module here
+    globals()[name] = value
     return value
 
 

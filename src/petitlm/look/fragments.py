@@ -8,7 +8,7 @@ from math import ceil, floor, isfinite, log10
 from typing import Any
 
 from petitlm.look.results import Table
-from petitlm.look.text import cell_text
+from petitlm.look.text import cell_text, visible
 
 _MOST_ROWS = 2000  # of a table on a page; more is for programs, which read the JSON
 
@@ -16,12 +16,6 @@ _MOST_ROWS = 2000  # of a table on a page; more is for programs, which read the 
 def safe(text: object) -> str:
     """Return text as HTML shows it, never as HTML."""
     return escape(str(text), quote=True)
-
-
-def visible(text: str) -> str:
-    """Return a token's text with a mark where nothing would be seen."""
-    text = text.replace("\n", "↵").replace("\t", "⇥")
-    return text.replace(" ", "␣") if not text.strip(" ") and text else text or "∅"
 
 
 def shortened(text: str, most: int) -> str:
@@ -81,7 +75,7 @@ def html_table(table: Table, *, titled: bool = True) -> str:
 
 def _cell(cell: Any, flush: bool) -> str:
     if not flush:
-        return f"<td>{safe(visible(cell) if isinstance(cell, str) else cell_text(cell))}</td>"
+        return f"<td>{safe(visible(cell) if isinstance(cell, str) and cell else cell_text(cell))}</td>"
     return f'<td class="n">{safe(cell_text(cell)).replace("-", "−")}</td>'
 
 
