@@ -87,21 +87,22 @@ class Patched(Result):
                 row += [float(self.direct.flat[i]), effect - float(self.direct.flat[i])]
             rows.append(row)
         note = f"{len(names)} parts, each changed to {kind}{through}"
-        return [Table(_metric_text(self.metric), ["", "value"], facts), Table("Largest effects", columns, rows, note)]
+        return [Table(metric_text(self.metric), ["", "value"], facts), Table("Largest effects", columns, rows, note)]
 
     def charts(self) -> list[str]:
         from petitlm.look.page import heat
 
         what = "restores" if self.into == "corrupt" and self.ablation == "resample" else "changes"
         charts = [heat(f"What each part {what}", self.rows, self.columns, self.effects, unit="change of the metric",
-                       diverging=True, note=_metric_text(self.metric))]
+                       diverging=True, note=metric_text(self.metric))]
         if self.direct is not None:
             charts.append(heat("Directly, to the logits", self.rows, self.columns, self.direct,
                                unit="change of the metric", diverging=True))
         return charts
 
 
-def _metric_text(metric: dict[str, Any]) -> str:
+def metric_text(metric: dict[str, Any]) -> str:
+    """Return what is measured, in words."""
     if "versus" in metric:
         return f"logit of {metric['answer']!r} minus logit of {metric['versus']!r}"
     return f"log-probability of {metric['answer']!r}"
