@@ -45,7 +45,9 @@ def ids_of(model: Model, text: Text) -> list[int]:
 
 
 def token_text(model: Model, id: int) -> str:
-    """Return what a token looks like: its text, with marks for what cannot be seen."""
+    """Return what a token looks like: its text, with marks for what cannot be seen; `<id>` for a row without text."""
+    if not 0 <= id < model.tokenizer.n_ids or model.tokenizer.backend.id_to_token(id) is None:
+        return f"<{id}>"
     return model.tokenizer.decode([id]).replace("\n", "↵").replace("\t", "⇥")
 
 
