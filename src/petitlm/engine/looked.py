@@ -1,12 +1,14 @@
 """Forward passes that somebody looks into, at the speed of those that nobody does.
 
 The recorded program runs in pieces. Between two of them the value at a tap lies in a buffer, where the recorder reads
-it and may write another. Everything else stays fused as it is without taps.
+it and may write another. Everything else stays fused as it is without taps. Where values are small and only read, they
+have buffers of their own instead, which are read at the end: a pause takes about 20 us.
 """
 
 from __future__ import annotations
 
 from collections.abc import Set
+from math import prod
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -20,10 +22,13 @@ from petitlm.taps import tap_shape
 
 if TYPE_CHECKING:
     from petitlm.engine.layers import Batch, Weights
+    from petitlm.engine.trace import Recorder
     from petitlm.rotary import RotaryTables
 
 _MOST = 4
 """Programs that are kept: each holds buffers, and a sweep over layers asks for a new one with every group."""
+_LASTING = 1 << 23
+"""Bytes that values may take until the end of a run; larger ones are read in pauses."""
 
 
 class LookedPrograms:
@@ -31,24 +36,28 @@ class LookedPrograms:
 
     def __init__(self, config: ModelConfig, weights: Weights, turns: RotaryTables | None) -> None:
         self._made_of = config, weights, turns
-        self._latest: dict[Set[str], LookedProgram] = {}
+        self._latest: dict[tuple[Set[str], bool], LookedProgram] = {}
 
-    def at(self, names: Set[str]) -> LookedProgram:
-        """Return the program that pauses at some taps, by full name."""
-        program = self._latest.pop(names, None) or LookedProgram(*self._made_of, names)
+    def run(self, kernels: NativeKernels, batch: Batch, recorder: Recorder) -> Floats:
+        """Run a batch, show the recorder the values at its taps; return the logits (M, V)."""
+        names, config = recorder.names, self._made_of[0]
+        small = sum(prod(tap_shape(config, name, len(batch.ids), 1)) for name in names) * 4 <= _LASTING
+        key = names, small and recorder.only_reads
+        program = self._latest.pop(key, None) or LookedProgram(*self._made_of, *key)
         while len(self._latest) >= _MOST:
             del self._latest[next(iter(self._latest))]
-        self._latest[names] = program
-        return program
+        self._latest[key] = program
+        return program.run(kernels, batch, recorder)
 
 
 class LookedProgram:
     """A forward pass with pauses."""
 
-    def __init__(self, config: ModelConfig, weights: Weights, turns: RotaryTables | None, names: Set[str]) -> None:
-        self._program, self._pauses = record(config, weights, turns, names)
+    def __init__(self, config: ModelConfig, weights: Weights, turns: RotaryTables | None, names: Set[str],
+                 lasting: bool) -> None:
+        self._program, self._pauses = record(config, weights, turns, names, lasting=lasting)
         self._shapes = [tap_shape(config, p.name, 1)[1:] if len(p.buffers) == 1 else () for p in self._pauses]
-        self._config, self._names, self._lock = config, names, Lock()
+        self._config, self._names, self._lasting, self._lock = config, names, lasting, Lock()
 
     def run(self, kernels: NativeKernels, batch: Batch, tap: Tap) -> Floats:
         """Run a batch, show the tap the values at this program's taps; return the logits (M, V).
@@ -57,24 +66,33 @@ class LookedProgram:
         """
         rows = len(batch.ids if batch.wanted is None else batch.wanted)
         logits, done = np.empty((rows, self._config.n_vocab), np.float32), 0
+        waiting = list[tuple[Pause, tuple[int, ...]]]()
         with self._lock:  # the buffers are this run's until its last step
             for pause, shape in zip(self._pauses, self._shapes, strict=True):
+                whole = len(pause.buffers) > 1
+                if self._lasting and not whole:
+                    waiting.append((pause, shape))
+                    continue
                 if pause.step > done:
                     kernels.run_part(self._program, batch, logits, done, pause.step)
                     done = pause.step
-                if len(pause.buffers) == 1:
-                    self._show(pause, shape, tap)
-                else:
+                self._show(waiting, tap)
+                if whole:
                     self._attend(pause, kernels, batch, tap)
+                else:
+                    self._show([(pause, shape)], tap)
             kernels.run_part(self._program, batch, logits, done, len(self._program))
+            self._show(waiting, tap)
         return tap("logits", logits) if "logits" in self._names else logits
 
-    def _show(self, pause: Pause, shape: tuple[int, ...], tap: Tap) -> None:
-        value = self._program.view(pause.buffers[0])
-        value = value.reshape(len(value), *shape)
-        result = tap(pause.name, value)
-        if result is not value:
-            value[...] = result
+    def _show(self, waiting: list[tuple[Pause, tuple[int, ...]]], tap: Tap) -> None:
+        for pause, shape in waiting:
+            value = self._program.view(pause.buffers[0])
+            value = value.reshape(len(value), *shape) if len(shape) > 1 else value
+            result = tap(pause.name, value)
+            if result is not value:
+                value[...] = result
+        waiting.clear()
 
     def _attend(self, pause: Pause, kernels: NativeKernels, batch: Batch, tap: Tap) -> None:
         """Attention in the three steps that the fused kernel does at once, with the same bits."""

@@ -98,7 +98,7 @@ class EngineSession:
             if tap is NO_TAP or (isinstance(tap, Recorder) and not tap.names):
                 return kernels.run(program, batch, self.cache, self.runner.config.n_vocab)
             if isinstance(tap, Recorder):
-                return self.runner.looked.at(tap.names).run(kernels, batch, tap)
+                return self.runner.looked.run(kernels, batch, tap)
         return forward(self.runner.config, self.runner.layers, batch, tap)
 
     def copy(self, source: int, target: int, length: int) -> None:

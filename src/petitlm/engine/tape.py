@@ -182,18 +182,18 @@ class _Unknown:
 
 
 def record(config: ModelConfig, weights: Weights, turns: RotaryTables | None,
-           names: Set[str] = frozenset()) -> tuple[Program, list[Pause]]:
+           names: Set[str] = frozenset(), *, lasting: bool = False) -> tuple[Program, list[Pause]]:
     """Return the model's forward pass as a program of the C++ kernels, with a pause at each of some taps.
 
     It holds on to the memory of the weights and of the rotary tables and copies none of it. The logits are no pause:
-    they are what a run returns.
+    they are what a run returns. What is `lasting` at the taps is still there when the run has ended.
     """
     from petitlm.engine.layers import EngineLayers
 
     tape = Tape()
     logits = forward(config, EngineLayers(config, weights, cast("Any", tape), turns), _Unknown(config.n_layers),
                      _Marks(tape, names - {"logits"}))
-    return _compile(_fuse(tape.steps), cast("Symbol", logits))
+    return _compile(_fuse(tape.steps), cast("Symbol", logits), lasting)
 
 
 def _fuse(steps: list[Step]) -> list[Step]:
@@ -254,13 +254,14 @@ def _group(steps: list[Step]) -> list[Step]:
     return kept
 
 
-def _compile(steps: list[Step], logits: Symbol) -> tuple[Program, list[Pause]]:
+def _compile(steps: list[Step], logits: Symbol, lasting: bool) -> tuple[Program, list[Pause]]:
     """Give every symbol a buffer, which others take over after its last reader, and add the steps."""
     from petitlm import _kernels
 
     program, free, at = _kernels.Program(), dict[tuple[int, bool], list[int]](), dict[Symbol, int]()
     pauses = list[Pause]()
     last = {x: i for i, step in enumerate(steps) for x in _read(step)}
+    last |= {step.reads[0]: len(steps) for step in steps if lasting and step.name == "tap"}
 
     def place(x: Symbol) -> int:
         left = free.get((x.width, x.selected))

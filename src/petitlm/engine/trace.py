@@ -70,12 +70,13 @@ class Keep:
         names = full_names(config, self.tap)
         for name in names:
             check_heads(config, name, places_of(self.head))
+            if self.project is None:
+                continue
             width = tap_shape(config, name, 1)[-1]
-            if self.project is not None and (by_head(name) or self.project.shape[-1:] != (width,)
-                                             or self.project.ndim > 2):
+            if by_head(name) or self.project.shape[-1:] != (width,) or self.project.ndim > 2:
                 fits = "keys have no directions" if by_head(name) else f"give ({width},) or (n, {width})"
                 raise ShapeError(f"directions of shape {self.project.shape} do not fit the value at {name!r}; {fits}")
-        return [replace(self, tap=name, at=at) for name in names]
+        return [self if (name, at) == (self.tap, self.at) else replace(self, tap=name, at=at) for name in names]
 
     @property
     def whole(self) -> bool:
@@ -153,6 +154,7 @@ class Recorder:
         self._writes = {d.writes for ds in self._reads.values() for d in ds}
         self.names = frozenset({*self._keeps, *self._edits, *self._reads, *self._writes} - set(features))
         """Full names of the model's taps that are looked at."""
+        self.only_reads = not self._edits
         self._late = {*_BEHIND, *(d.name for d in dictionaries if d.reads in _BEHIND)}
         self._changes: dict[str, Floats] = {}
         self._parts: dict[str, list[tuple[Ints, Ints, Any]]] = {}
