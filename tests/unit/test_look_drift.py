@@ -193,3 +193,19 @@ def test_features_that_survive(tmp_path: Path) -> None:
     np.testing.assert_allclose(found.correlations, correlations, atol=1e-4)
     with pytest.raises(UsageError, match=r"reads 48 values .* has 60"):
         look.drift(random_model("llama", 4), random_model("llama", 32), TEXTS, dictionary=tmp_path / "sae")
+
+
+def test_roles_of_heads_that_changed_are_found() -> None:
+    """C1 with its induction head's queries put out: the head copies no more and carries the answer no more."""
+    from petitlm.look.zoo.induction import induction, lying_pair
+
+    blueprint = induction()
+    broken = dataclasses.replace(blueprint, weights={**blueprint.weights, "blocks.1.attn.q.weight": np.zeros_like(
+        blueprint.weights["blocks.1.attn.q.weight"])})
+    model, reference = broken.load(), blueprint.load()
+    task = dataclasses.astuple(lying_pair())
+    found = look.drift(model, reference, [task[0]], task=task)
+    roles = {role.name: role for role in found.roles}
+    assert roles["previous token"].correlation == 1 and roles["previous token"].shared == 1
+    assert roles["induction"].reference[1, 0] > 0.95 and roles["induction"].model[1, 0] < 0.1
+    assert roles["carries the answer"].reference[1, 0] == pytest.approx(20, rel=1e-3)

@@ -28,6 +28,7 @@ from petitlm.look.distances import (
     text_loss,
 )
 from petitlm.look.exchange import Exchange, Exchanges
+from petitlm.look.mechanisms import Role, Task, roles_of, roles_table
 from petitlm.look.models import Model, Text
 from petitlm.look.page import bars, heat, lines
 from petitlm.look.results import Check, Evidence, Result, Table, about, model_facts
@@ -75,6 +76,7 @@ class Drift(Result):
     reference_loss: float
     inside: Inside
     exchange: Exchange
+    roles: tuple[Role, ...]
     survival: Survival | None = None
 
     @property
@@ -90,7 +92,8 @@ class Drift(Result):
         tables = [Table("What it says", ["measure", "value"], said), self._parts(), self._taps(), self._heads(),
                   Table("Read after each block", ["block", "same token", "KL"],
                         [[i, float(a), float(k)] for i, (a, k) in enumerate(
-                            zip(self.inside.lens, self.inside.lens_kl, strict=True))])]
+                            zip(self.inside.lens, self.inside.lens_kl, strict=True))]),
+                  roles_table(self.roles)]
         return tables if self.survival is None else [*tables, self.survival.table()]
 
     def _parts(self) -> Table:
@@ -127,15 +130,18 @@ class Drift(Result):
                  note="What earlier parts did is in it."),
             heat("Attention moved to other tokens", blocks, heads, self.inside.attention, unit="share"),
             lines("Read after each block, both would say the same", list(range(len(blocks))),
-                  {"share of tokens": self.inside.lens.tolist()}, x_label="block", y_label="share of tokens")]
+                  {"share of tokens": self.inside.lens.tolist()}, x_label="block", y_label="share of tokens"),
+            *(role.chart() for role in self.roles)]
         return drawings if self.survival is None else [*drawings, *self.survival.charts()]
 
 
-def drift(model: Model, reference: Model, texts: Sequence[Text], *, dictionary: str | Path | None = None) -> Drift:
+def drift(model: Model, reference: Model, texts: Sequence[Text], *, task: Task | None = None,
+          dictionary: str | Path | None = None) -> Drift:
     """Compare a model with a reference of the same shape over some texts.
 
-    Each part is also exchanged between the two, which takes 4 L + 8 runs of each text. `dictionary` is the folder of
-    a sparse dictionary: which of its features survive.
+    Each part is also exchanged between the two, which takes 4 L + 8 runs of each text. `task` (clean text, corrupt
+    text, answer, and perhaps another) says an answer that heads carry, by patching them; `dictionary` the folder of a
+    sparse dictionary, to see which of its features survive.
     Raises: UsageError for models of two shapes or tokenizers, or no text; ContextError.
     """
     check_same_shape(model, reference)
@@ -154,9 +160,10 @@ def drift(model: Model, reference: Model, texts: Sequence[Text], *, dictionary: 
     n_predicted = max(1, said.n_tokens - len(every))
     loss, reference_loss = np.sum(losses, axis=0) / n_predicted
     exchange = exchanges.result()
-    return Drift(about(model, "drift", reference=model_facts(reference), texts=texts, dictionary=dictionary),
+    return Drift(about(model, "drift", reference=model_facts(reference), texts=texts, task=task,
+                       dictionary=dictionary),
                  said.n_tokens, said.mean_kl, said.agreement, float(loss), float(reference_loss), inside.result(),
-                 exchange, None if survivals is None else survivals.result(),
+                 exchange, roles_of(model, reference, task), None if survivals is None else survivals.result(),
                  checks=_checks(exchange, said.mean_kl))
 
 
