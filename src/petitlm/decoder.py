@@ -177,6 +177,9 @@ def check_tap(config: ModelConfig, name: str) -> str:
     if config.positions == "learned" and last in ("hook_rot_q", "hook_rot_k"):
         raise UsageError(f"tap {name!r} cannot exist: this model has learned positions and rotates nothing; "
                          "use hook_q or hook_k")
+    if not config.gated_mlp and last == "hook_pre_linear":
+        raise UsageError(f"tap {name!r} cannot exist: this model's MLP is not gated, so there is one value before its "
+                         "activation; use hook_pre")
     near = difflib.get_close_matches(name, names, 3, 0.5)
     hint = f"; did you mean {', '.join(near)}?" if near else "; `petitlm.decoder.tap_names(config)` lists them"
     raise UsageError(f"tap {name!r} is not known{hint}")

@@ -15,6 +15,7 @@ from petitlm.engine.drafters import DraftModel, Lookup
 from petitlm.engine.edits import Edit
 from petitlm.engine.fingerprint import model_digest
 from petitlm.engine.generation import Generation, Speculation, Stream, make_request
+from petitlm.engine.hooks import Hooks, hooks_of
 from petitlm.engine.kernels import Floats
 from petitlm.engine.prefix_files import DiskStore
 from petitlm.engine.prefixes import Prefixes, Start, Store
@@ -104,6 +105,10 @@ class Model:
         check_trace(self.config, taps, len(ids), limit, [d.name for d in dictionaries])
         return run_text(self.runner, ids, taps, edits, wanted=logits, dictionaries=dictionaries)
 
+    def hooks(self) -> Hooks:
+        """Return what can be seen, changed, read and differentiated in this model, on the layers that it runs on."""
+        return hooks_of(self.runner, exact=self._exact)
+
     def generate(self, prompt: str | Sequence[int], **options: Any) -> Generation:
         """Answer a prompt; options as for `stream`."""
         stream = self.stream(prompt, **options)
@@ -156,10 +161,9 @@ class Model:
 
         Raises: UsageError.
         """
-        exact = isinstance(self.runner, EngineRunner) and self.runner.kernels.isa != "numpy"
-        if speculate is None or (speculate == "auto" and not exact):
+        if speculate is None or (speculate == "auto" and not self._exact):
             return None
-        if not exact:
+        if not self._exact:
             raise UsageError("speculation is exact on the engine's compiled kernels only, where batches change no bit; "
                              "leave speculate out here")
         if isinstance(speculate, str):
@@ -192,6 +196,11 @@ class Model:
             raise UsageError("prefix_cache works on the engine only; leave it out, or leave layers out")
         root = model_digest(self.runner, store, source, self.bits) if isinstance(store, DiskStore) else b""
         self.prefixes = Prefixes(self.runner.session, store, root)
+
+    @property
+    def _exact(self) -> bool:
+        """Whether batches change no bit: on the engine's compiled kernels."""
+        return isinstance(self.runner, EngineRunner) and self.runner.kernels.isa != "numpy"
 
     @property
     def cache(self) -> CacheKind:
