@@ -21,16 +21,17 @@ VERBS = {"lens": "lens", "dla": "dla", "patterns": "patterns", "heads": "heads",
          "drift": "drift", "diff": "diff", "risk": "risk", "patchscope": "patchscope",
          "dashboard": "dashboards", "train_dictionary": "gradients.features"}
 """Verb: the module of `petitlm.look` that it is in."""
-_OTHERS = {"save_finding": "findings", "load_finding": "findings", "replay": "findings", "make_metric": "models",
+OTHERS = {"save_finding": "findings", "load_finding": "findings", "replay": "findings", "make_metric": "models",
            "Metric": "models", "load_dictionary": "dictionary_files", "save_dictionary": "dictionary_files",
            "Result": "results", "selftest": "selftest"}
+"""What is not a verb, and the module that it is in."""
 
 
 class _Package(ModuleType):
     """Importing `petitlm.look.lens` would put that module here under the verb's name; the verb keeps it."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if not (isinstance(value, ModuleType) and (name in VERBS or name in _OTHERS)):
+        if not (isinstance(value, ModuleType) and (name in VERBS or name in OTHERS)):
             super().__setattr__(name, value)
 
 
@@ -38,7 +39,7 @@ sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:
-    home = VERBS.get(name) or _OTHERS.get(name)
+    home = VERBS.get(name) or OTHERS.get(name)
     if home is None:
         raise AttributeError(f"module 'petitlm.look' has no attribute {name!r}")
     module = import_module(f"petitlm.look.{home}")
@@ -48,4 +49,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *VERBS, *_OTHERS])
+    return sorted([*globals(), *VERBS, *OTHERS])
