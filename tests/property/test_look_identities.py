@@ -289,6 +289,42 @@ def test_i11_small_edits_have_the_effect_that_the_gradient_says(name: str) -> No
 
 
 @ON_SHAPES
+@pytest.mark.parametrize("layers", [4, 32, "torch"])
+def test_i12_what_a_path_of_gradients_adds_up_to_is_the_exact_effect(name: str, layers: int | str) -> None:
+    """The steps are chosen by the gap itself; the exact effect is run here once more, by edits in float64."""
+    torch = pytest.importorskip("torch", reason="the torch layers; petitlm[train] has it")
+    from tests_look import random_model
+
+    from petitlm import look
+    from petitlm.look.gradients.decoders import decoder_of
+    from petitlm.model import TorchRunner
+
+    model = random_model(name, 32 if layers == "torch" else int(layers), "torch" if layers == "torch" else "engine")
+    twin = TorchRunner(decoder_of(model.runner, torch.float64))
+    clean, corrupt = [5, 9, 3, 7, 2, 8, 4, 11], [5, 9, 6, 7, 2, 1, 4, 11]
+
+    def effect(*edits: Edit) -> float:
+        row = run_text(twin, corrupt, [Keep("logits", at=-1)], edits)["logits"][0]
+        return float(row[3] - row[5])
+
+    for over in ("heads", "mlp_out"):
+        found = look.attribute(model, clean, corrupt, 3, 5, over=over, method="ig", confirm=2)
+        gap = next(check for check in found.checks if check.name.startswith("completeness gap"))
+        assert gap.ok and gap.bound == 0.02 and "completeness gap" in found.table()
+        for part in found.sums:
+            source = run_text(twin, clean, [part.tap])[part.tap]
+            exact = effect(Edit(part.tap, "replace", source)) - effect()
+            assert part.exact == pytest.approx(exact, abs=1e-4)
+            assert abs(part.estimated - exact) <= 0.02 * max(abs(exact), 0.01), (over, part)
+    edges = look.attribute(model, clean, corrupt, 3, 5, over="edges", confirm=0)
+    gap = next(check for check in edges.checks if check.name.startswith("completeness gap"))
+    whole = effect(*(Edit(("resid_pre", 0), "replace", run_text(twin, clean, [("resid_pre", 0)])[("resid_pre", 0)]),)) \
+        - effect()
+    left = sum(score for (sender, _), score in zip(edges.edges, edges.scores, strict=True) if "embed" in sender)
+    assert gap.ok and abs(left - whole) <= 0.02 * abs(whole)
+
+
+@ON_SHAPES
 def test_i13_the_engine_in_float32_is_the_torch_layers_with_taps_and_edits(name: str) -> None:
     config, ids = SHAPES[name], ids_of(name)
     for edits in ([], edits_of(config)):
