@@ -189,6 +189,45 @@ def test_an_edge_of_no_node_is_refused() -> None:
         graph("t", [("a", "a", 0, 1.0)], [("a", "c", 1.0)])
 
 
+def test_an_edge_that_leads_back_is_refused() -> None:
+    for layers in ((1, 0), (0, 0)):
+        edges = [("a", "b", 1.0), *([("b", "a", 1.0)] if layers[0] == layers[1] else [])]
+        with pytest.raises(UsageError, match="leads back"):
+            graph("t", [("a", "a", layers[0], 1.0), ("b", "b", layers[1], 1.0)], edges)
+
+
+def test_no_edge_runs_through_a_node() -> None:
+    """Edges are cubic curves between boxes and straight lines in lanes: each of their points is outside all boxes."""
+    rng = np.random.default_rng(0)
+    nodes = [(f"n{i}", f"n{i}", int(layer), 1.0) for i, layer in enumerate(np.sort(rng.integers(0, 6, 18)))]
+    edges = [(a[0], b[0], 1.0) for i, a in enumerate(nodes) for b in nodes[i + 1 :] if rng.random() < 0.3]
+    drawn = graph("t", nodes, edges)
+    boxes = [tuple(map(float, box)) for box in re.findall(r'class="box" x="([\d.]+)" y="([\d.]+)"', drawn)]
+    assert len(boxes) == len(nodes) and len(set(boxes)) == len(nodes)
+    paths = re.findall(r'class="ep"[^>]* d="([^"]+)"', drawn)
+    assert len(paths) == len(edges)
+    for path in paths:
+        for x, y in points_of(path):
+            assert not any(left + 0.2 < x < left + 103.8 and top + 0.2 < y < top + 39.8 for left, top in boxes)
+
+
+def points_of(path: str) -> list[tuple[float, float]]:
+    """Return points of an SVG path of moves, cubic curves and vertical lines."""
+    points: list[tuple[float, float]] = []
+    for kind, rest in re.findall(r"([MCV])([^MCV]*)", path):
+        numbers_ = np.array(rest.split(), float)
+        if kind == "M":
+            points.append((numbers_[0], numbers_[1]))
+        elif kind == "V":
+            points += [(points[-1][0], y) for y in np.linspace(points[-1][1], numbers_[0], 9)]
+        else:
+            p = np.array([points[-1], *numbers_.reshape(3, 2)])
+            for t in np.linspace(0, 1, 33):
+                weights = [(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3]
+                points.append(tuple(np.asarray(weights) @ p))
+    return points
+
+
 @pytest.mark.parametrize("draw", [
     lambda: bars("wrong", ["a"], [1, 2]), lambda: heat("wrong", ["a"], ["b"], [[1, 2]]),
     lambda: tokens("wrong", ["a"], []), lambda: lines("wrong", [0, 1], {"a": [1]}),
