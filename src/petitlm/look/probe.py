@@ -20,7 +20,7 @@ from petitlm.config import ModelConfig
 from petitlm.engine.kernels import Floats
 from petitlm.engine.runs import TRACE_LIMIT, run_texts
 from petitlm.engine.trace import Keep
-from petitlm.errors import DamagedError, DoesNotFitError, UsageError
+from petitlm.errors import DamagedError, DoesNotFitError, NotFoundError, UsageError
 from petitlm.look.calibration import auroc, bootstrap
 from petitlm.look.linear import Doubles, Linear, fit_logistic, fit_ridge, group_folds
 from petitlm.look.models import Model, Text, ids_of
@@ -128,7 +128,7 @@ class Probe:
             classes = tuple(json.loads(file.metadata["classes"]))
             probe = cls(file.metadata["tap"], int(file.metadata["at"]), Linear(*parts), classes)
             probe.linear.scores(np.zeros((1, len(parts[0]))))
-        except (KeyError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, NotFoundError) as error:
             raise DamagedError(f"{path} is no probe that petit wrote ({error}); fit it again") from None
         return probe
 
