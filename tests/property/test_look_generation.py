@@ -142,6 +142,46 @@ def test_an_edited_answer_leaves_nothing_behind(load: Load, layers) -> None:
     assert edited.ids != before == model.generate(TEXT, max_tokens=8).ids
 
 
+class Features:
+    """A sparse autoencoder with random weights."""
+
+    reads = writes = "blocks.0.hook_resid_post"
+    name = "blocks.0.hook_resid_post.sae"
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(7)
+        self._in, self._out = (rng.normal(size=s).astype(np.float32) / 8 for s in ((64, 100), (100, 64)))
+
+    def encode(self, x: np.ndarray) -> np.ndarray:
+        return np.maximum(x @ self._in - 0.5, 0)
+
+    def decode(self, f: np.ndarray) -> np.ndarray:
+        return f @ self._out
+
+
+@EVERY
+def test_features_are_kept_and_edited_while_answering(load: Load, layers) -> None:
+    model, sae = load(layers), Features()
+    made, keeps = [Edit(sae.name, "add", 4.0, neuron=(3, 50))], [Keep(sae.name, top=5), ("resid_post", 1)]
+    answer = model.generate(TEXT, max_tokens=12, taps=keeps, edits=made, dictionaries=[sae])
+    assert answer.trace is not None
+    # A dictionary is a matrix product of its own, whose sums may round otherwise for other numbers of tokens.
+    assert_same(answer.trace, model.trace(answer.trace.ids, keeps, made, dictionaries=[sae]), 1e-3)
+    assert answer.ids == model.generate(TEXT, max_tokens=12, edits=made, dictionaries=[sae]).ids
+    assert answer.ids != model.generate(TEXT, max_tokens=12).ids
+
+
+def test_the_numpy_twins_are_looked_into_as_the_kernels_are(tiny_folder: Path, load: Load) -> None:
+    twin, made = petitlm.load(tiny_folder, bits=32, isa="numpy"), edits(len(TEXT))
+    made = _there(made, len(TEXT))
+    keeps = [tap for tap in tap_names(twin.config) if not tap.endswith("scores")]
+    assert_same(twin.trace(TEXT, keeps, made), load(32).trace(TEXT, keeps, made), 1e-4)
+    assert not twin.hooks().exact and load(32).hooks().exact
+    answer = twin.generate(TEXT, max_tokens=4, taps=keeps[:-2], edits=made)
+    assert answer.trace is not None
+    assert_same(answer.trace, twin.trace(answer.trace.ids, keeps[:-2], made), 1e-4)
+
+
 def test_a_prompt_of_many_chunks_is_kept_whole(long_folder: Path) -> None:
     model = petitlm.load(long_folder, threads=1)
     ids = np.random.default_rng(0).integers(0, 256, 600).tolist()
