@@ -107,7 +107,7 @@ class Model:
 
     def hooks(self) -> Hooks:
         """Return what can be seen, changed, read and differentiated in this model, on the layers that it runs on."""
-        return hooks_of(self.runner, exact=self._exact)
+        return hooks_of(self.runner)
 
     def generate(self, prompt: str | Sequence[int], **options: Any) -> Generation:
         """Answer a prompt; options as for `stream`."""
@@ -161,9 +161,9 @@ class Model:
 
         Raises: UsageError.
         """
-        if speculate is None or (speculate == "auto" and not self._exact):
+        if speculate is None or (speculate == "auto" and not self.runner.exact):
             return None
-        if not self._exact:
+        if not self.runner.exact:
             raise UsageError("speculation is exact on the engine's compiled kernels only, where batches change no bit; "
                              "leave speculate out here")
         if isinstance(speculate, str):
@@ -196,11 +196,6 @@ class Model:
             raise UsageError("prefix_cache works on the engine only; leave it out, or leave layers out")
         root = model_digest(self.runner, store, source, self.bits) if isinstance(store, DiskStore) else b""
         self.prefixes = Prefixes(self.runner.session, store, root)
-
-    @property
-    def _exact(self) -> bool:
-        """Whether batches change no bit: on the engine's compiled kernels."""
-        return isinstance(self.runner, EngineRunner) and self.runner.kernels.isa != "numpy"
 
     @property
     def cache(self) -> CacheKind:

@@ -35,7 +35,7 @@ def on_engine(tiny_folder: Path) -> petitlm.Model:
 def test_taps_and_weights_are_those_that_there_are(name: str) -> None:
     config = SHAPES[name]
     for runner in (engine(name, 4), torch_layers(name)):
-        hooks = hooks_of(runner, exact=runner.kind == "engine")
+        hooks = hooks_of(runner)
         assert list(hooks.taps) == tap_names(config)
         trace = run_text(runner, ids_of(name), list(hooks.taps))
         sizes = {"T": 19, "S": 19, "D": config.d_model, "H": config.n_heads, "G": config.n_kv_heads, "K": config.d_head,

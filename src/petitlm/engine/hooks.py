@@ -78,12 +78,12 @@ class Hooks:
         return self.table()
 
 
-def hooks_of(runner: Runner, *, exact: bool) -> Hooks:
-    """Return what a model's layers can do; `exact`: they are the compiled kernels."""
+def hooks_of(runner: Runner) -> Hooks:
+    """Return what a model's layers can do."""
     config, own = runner.config, runner.kind == "torch"
     return Hooks(runner.kind, {name: _letters(config, name) for name in tap_names(config)}, _absent(config), OPERATIONS,
                  REDUCTIONS, tuple(config.tensor_shapes()), own,
-                 "own" if own else "decoded" if find_spec("torch") else None, exact)
+                 "own" if own else "decoded" if find_spec("torch") else None, runner.exact)
 
 
 def _letters(config: ModelConfig, name: str) -> str:

@@ -40,6 +40,11 @@ class EngineRunner:
     kind = "engine"
 
     @property
+    def exact(self) -> bool:
+        """Whether numbers have the same bits in any company: the compiled kernels', and not their twins'."""
+        return self.kernels.isa != "numpy"
+
+    @property
     def digest(self) -> str:
         """SHA-256 of the packed weights, in hexadecimal."""
         return self._digest

@@ -41,6 +41,8 @@ class Runner(Protocol):
     def kind(self) -> str: ...  # "engine" or "torch"
     @property
     def digest(self) -> str: ...  # of the weights, in hexadecimal
+    @property
+    def exact(self) -> bool: ...  # numbers have the same bits in any company
 
     def session(self, slots: int, length: int) -> Session: ...
 

@@ -32,7 +32,7 @@ class Top(NamedTuple):
     indices: NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Keep:
     """What to keep of the value at a tap; it is selected and reduced inside the run, before anything is stored."""
 

@@ -34,6 +34,7 @@ class TorchRunner:
         self.decoder, self.config = decoder, decoder.config
 
     kind = "torch"
+    exact = False  # matrix products of another height may be cut up, and so rounded, differently
 
     @property
     def digest(self) -> str:

@@ -29,7 +29,7 @@ def run(model: Model, text: Text, function: TapFunction, *, taps: Sequence[TapNa
     """
     runner = model.runner
     if not isinstance(runner, TorchRunner):
-        hooks_of(runner, exact=False).need("functions")
+        hooks_of(runner).need("functions")
         raise UsageError(f"functions as taps need petit's own torch layers, and this model runs on {runner.kind!r}")
     ids, decoder = ids_of(model, text), runner.decoder
     names = None if taps is None else {name for tap in taps for name in full_names(model.config, tap)}
