@@ -165,11 +165,14 @@ class EdgeRunner:
         """Return the stream that a reader with these edges sees before a block, (N, D)."""
         n = self.graph.first_sender(block) + (self.config.n_heads if after_heads else 0)
         on = row[:n]
-        total = np.einsum("u,und->nd", on.astype(np.float32), outputs[:n])
-        if off is not None and not on.all():
-            total += np.einsum("u,und->nd", (~on).astype(np.float32), off[:n])
-        biases = sum(self._constant[: block + after_heads], np.zeros(self.config.d_model, np.float32))
-        return np.ascontiguousarray(total + biases, np.float32)
+        total = np.zeros(outputs.shape[1:], np.float32)
+        for value in outputs[:n][on]:  # in the order of the forward pass, so that equal circuits have equal bits
+            total += value
+        for value in () if off is None else off[:n][~on]:
+            total += value
+        for bias in self._constant[: block + after_heads]:
+            total += bias
+        return total
 
 
 def _mlp(gated: bool, mlp: Any, x: Floats) -> Floats:
