@@ -117,6 +117,9 @@ def test_the_features_of_a_text(model: petitlm.Model, folder: Path) -> None:
         assert one.strength == f[one.position, one.index] == f[1:, one.index].max()
         assert one.n_tokens == (f[:, one.index] > 0).sum()
     assert found.n_active == tuple((f > 0).sum(1))
+    for row, largest in zip(f, found.largest, strict=True):
+        assert [strength for _, strength in largest] == sorted(row[row > 0], reverse=True)[:3]
+        assert all(row[feature] == strength for feature, strength in largest)
     assert found.tokens == tuple(TEXT)
     assert "Strongest features" in found.table()
     page = found.html()

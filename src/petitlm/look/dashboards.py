@@ -85,8 +85,8 @@ class Dashboard(Result):
         examples = [[c.index, e.strength, e.text, e.position, _marked(e)] for c in self.cards for e in c.examples]
         columns = ["feature", "density", "mean", "strongest example", "raises", "effect", "lost"]
         return [Table(f"Features ({of})", columns, rows,
-                      "effect: KL in nats of the next token when the feature is taken out at its strongest "
-                            "example, and the tokens that lose by it; raises: on the direct way to the head"),
+                      "effect and lost are caused: KL in nats of the next token when the feature is taken out at its "
+                      "strongest example, and the tokens that lose by it; raises: on the direct way to the head"),
                 Table("Examples", ["feature", "strength", "text", "at", "words"], examples),
                 Table("Densities", ["share of tokens", "features"], list(self.densities.items())),
                 fit_table(self.fit)]
@@ -97,13 +97,13 @@ class Dashboard(Result):
         drawn = [bars("How often features are active", list(self.densities), list(self.densities.values()),
                       unit="features", note="share of the tokens, by powers of ten")]
         for card in self.cards:
-            spoken = f"raises {' '.join(card.raises)}; lowers {' '.join(card.lowers)}. " if card.raises else ""
+            spoken = f"Raises {' '.join(card.raises)}; lowers {' '.join(card.lowers)}. " if card.raises else ""
             lost = ", ".join(f"{t} {p:.1%}" for t, p in zip(card.lost, card.lost_probability, strict=True))
-            parts = [tokens(f"{e.strength:.3g} in text {e.text}", e.tokens, e.strengths) for e in card.examples]
             note = (f"{spoken}Active at {card.density:.2%} of the tokens. Without it, at the first example, the next "
-                    f"token moves by {card.effect:.3g} nats" + (f" ({lost})" if lost else "") + ".")
-            parts.append(bars(f"Strongest places of feature {card.index}", [str(e.text) for e in card.examples],
-                              [e.strength for e in card.examples], note=note))
+                    f"token moves by {card.effect:.3g} nats" + (f" (lost: {lost})" if lost else "") + ".")
+            parts = [bars("Strongest examples", [_marked(e) for e in card.examples],
+                          [e.strength for e in card.examples], unit="strength", note=note)]
+            parts += [tokens("The first, token by token", e.tokens, e.strengths) for e in card.examples[:1]]
             drawn.append(section(f"Feature {card.index}", *parts))
         return drawn
 

@@ -146,19 +146,20 @@ class Features(Result):
     """(T, features in `strongest`)."""
     n_active: tuple[int, ...]
     """Features active at each token."""
+    largest: tuple[tuple[tuple[int, float], ...], ...]
+    """The three largest features of each token, with their strengths."""
     unexplained: tuple[float, ...]
     """Share of each token's value, by its squared length from the mean value, that is not reconstructed."""
     fit: Fit
 
     def tables(self) -> list[Table]:
-        best = np.argsort(-self.strengths, axis=1, kind="stable")[:, :3]
         rows = [[i, token, self.n_active[i], self.unexplained[i],
-                 " ".join(f"{self.strongest[j].index}:{self.strengths[i, j]:.2f}" for j in best[i]
-                          if self.strengths[i, j] > 0)] for i, token in enumerate(self.tokens)]
+                 " ".join(f"{feature}:{strength:.3g}" for feature, strength in self.largest[i])]
+                for i, token in enumerate(self.tokens)]
         features = [[f.index, f.strength, f.position, self.tokens[f.position], f.n_tokens, " ".join(f.raises),
                      " ".join(f.lowers)] for f in self.strongest]
         of = f"{self.dictionary['width']:,} features of {self.dictionary['tap']}"
-        return [Table(f"Features at each token ({of})", ["", "token", "active", "unexplained", "strongest"], rows,
+        return [Table(f"Features at each token ({of})", ["", "token", "active", "unexplained", "feature:strength"], rows,
                       "the first token is not what dictionaries learn"),
                 Table("Strongest features", ["feature", "strength", "at", "token", "tokens", "raises", "lowers"],
                       features, "raises and lowers: logits on the direct way to the head"),
@@ -235,5 +236,10 @@ def features(model: Model, dictionary: SparseDictionary | str | Path, text: Text
         about(model, "features", dictionary=dictionary.source or "(never saved)", text=text, top=top),
         tuple(token_text(model, id) for id in ids),
         {"tap": dictionary.name, "width": dictionary.width, "kind": dictionary.architecture}, strongest,
-        f[:, chosen], tuple(int(n) for n in (f > 0).sum(1)), tuple(float(u) for u in unexplained), fit,
+        f[:, chosen], tuple(int(n) for n in (f > 0).sum(1)), tuple(_largest(row) for row in f),
+        tuple(float(u) for u in unexplained), fit,
         checks=fit_checks(model, dictionary, fit))
+
+
+def _largest(row: Floats, n: int = 3) -> tuple[tuple[int, float], ...]:
+    return tuple((int(i), float(row[i])) for i in np.argsort(-row, kind="stable")[:n] if row[i] > 0)
