@@ -19,6 +19,7 @@ from typing import Any
 VERBS = {"lens": "lens", "dla": "dla", "patterns": "patterns", "heads": "heads", "patch": "patch",
          "attribute": "attribute", "circuit": "circuit", "steer": "steer", "probe": "probe", "features": "features",
          "drift": "drift", "diff": "diff", "risk": "risk", "patchscope": "patchscope",
+         "identities": "identities",
          "dashboard": "dashboards", "train_dictionary": "gradients.features"}
 """Verb: the module of `petitlm.look` that it is in."""
 OTHERS = {"save_finding": "findings", "load_finding": "findings", "replay": "findings", "make_metric": "models",

@@ -10,6 +10,7 @@ import click
 # verb: what it does; the module is petitlm.cli.look.VERB, and `command` in it the command
 VERBS = {
     "lens": "What it was about to say, after every block.",
+    "patchscope": "What a state says when it is put into another prompt.",
     "dla": "Which parts voted for the answer.",
     "attention": "Where each head looked.",
     "heads": "Heads that copy: previous token, duplicate, induction.",
@@ -22,6 +23,7 @@ VERBS = {
     "drift": "What quantizing or teaching changed inside.",
     "diff": "The same for one text, tap by tap.",
     "risk": "A number that warns when the answer is likely wrong.",
+    "identities": "Does what must hold inside any model hold in this one?",
     "replay": "Repeat a finding and say whether it still holds.",
     "selftest": "Find what is known to be there, in models made for it.",
 }

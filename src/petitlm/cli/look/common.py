@@ -34,9 +34,9 @@ def look_options(function: Callable[..., Any]) -> Callable[..., Any]:
     ]
 
     def wrapped(path: str | None, bits: str | None, layers: str, threads: int | None, as_json: bool, html: str | None,
-                save: str | None, **rest: Any) -> None:
-        function(lambda: look_model(path, bits, layers, threads), lambda result: show(result, as_json, html, save),
-                 **rest)
+                save: str | None, **rest: Any) -> Any:  # an exit code, or None
+        return function(lambda: look_model(path, bits, layers, threads),
+                        lambda result: show(result, as_json, html, save), **rest)
 
     wrapped.__doc__, wrapped.__name__ = function.__doc__, function.__name__
     wrapped.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
