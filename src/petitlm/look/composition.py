@@ -81,7 +81,7 @@ def _scores(reads: _HeadWeights, receiver: int, writes: _HeadWeights, sender: in
         ("Q", kk, reads.q[j], qk), ("K", qq, reads.k[j], qk), ("V", oo, reads.v[j], _norm(oo, reads.vv[j]))]
     for kind, other, w, size in whole:
         inner = w @ writes.o[sender]  # K K: the reading features of what is written
-        product = np.sqrt(max(0.0, float(np.sum((other @ inner @ vv) * inner))))
+        product = float(np.sqrt(max(0.0, float(np.sum((other @ inner @ vv) * inner)))))
         out[kind] = product / (size * ov) if size * ov > 0 else 0.0
     return out
 

@@ -98,9 +98,10 @@ def dla(model: Model, text: Text, answer: str | int, versus: str | int | None = 
     """Split the logit of `answer` after position `at`, or its lead over `versus`, among the model's parts.
 
     `unit`: attention and MLP of each layer; heads and MLPs; or the `top` neurons of all MLPs with the attentions.
-    `basis`: "raw" takes the weights as they are. "folded" moves what every head writes because of its value bias to
-    the biases, and counts a logit from the mean over the vocabulary: the coordinates in which norms are folded into
-    the weights and the head is centred. A difference of two logits has no such mean.
+    `basis`: "raw" takes the weights as they are. "folded" moves what every head writes whatever it looks at (its value
+    bias, and the norm's bias through its values) to the biases, and counts a logit from the mean over the vocabulary:
+    the coordinates in which norms are folded into the weights and the head is centred. A difference of two logits has
+    no such mean.
     Completeness is checked twice: the terms against the frozen linear map, and the map against the model's own logit;
     where inputs of packed matrices are rounded to 8 bits the second gap is what that rounding costs.
     Raises: UsageError; ContextError.
@@ -224,13 +225,15 @@ def _bias(runner: Runner, name: str, direction: Numbers) -> float:
 
 
 def _value_bias(runner: Runner, i: int, direction: Numbers) -> Numbers:
-    """Return what each head writes because of its value bias alone, (H,)."""
-    config = runner.config
-    if not config.qkv_bias:
-        return np.zeros(config.n_heads)
-    shared = runner.weight(f"blocks.{i}.attn.v.bias").astype(np.float64).reshape(config.n_kv_heads, config.d_head)
-    weights = project(runner, f"blocks.{i}.attn.o.weight", direction).reshape(config.n_heads, config.d_head)
-    return (np.repeat(shared, config.group, 0) * weights).sum(-1)
+    """Return what each head writes whatever it looks at, (H,): its value bias and what the norm's bias adds to it."""
+    config, at = runner.config, f"blocks.{i}."
+    shared = np.zeros(config.n_kv_heads * config.d_head)
+    if config.qkv_bias:
+        shared += runner.weight(at + "attn.v.bias")
+    if at + "ln1.bias" in config.tensor_shapes():
+        shared += runner.weight(at + "attn.v.weight") @ runner.weight(at + "ln1.bias").astype(np.float64)
+    weights = project(runner, at + "attn.o.weight", direction).reshape(config.n_heads, config.d_head)
+    return (np.repeat(shared.reshape(config.n_kv_heads, config.d_head), config.group, 0) * weights).sum(-1)
 
 
 def _measured(logits: Numbers, metric: Metric, basis: Basis) -> float:

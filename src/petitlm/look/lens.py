@@ -14,15 +14,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from petitlm.decoder import NO_TAP, Tap
 from petitlm.engine.edits import Which
-from petitlm.engine.kernels import Floats
+from petitlm.engine.kernels import Floats, Ints
 from petitlm.engine.runs import Runner
+from petitlm.engine.trace import Keep, Recorder
 from petitlm.errors import UsageError
 from petitlm.look.models import Model, Text, ids_of, one_token, token_text, token_texts
-from petitlm.look.pieces import Watch, positions_of, run_pieces
+from petitlm.look.pieces import positions_of, run_pieces
 from petitlm.look.results import Check, Result, Table, about
 from petitlm.look.tuned import TunedLens
+from petitlm.taps import TapName, full_names
 
+STREAMS: tuple[TapName, ...] = (("resid_pre", 0), "resid_post")
+"""The residual stream before the first block, and after each."""
 _FLOATS = 1 << 23  # logits in memory at a time, 32 MB; the engine gives the same bits however they are cut up
 _COLUMNS = 7  # layers side by side on a terminal
 _BLOCK = 64  # rows of the vocabulary whose largest number stands for them in the search for the top ones
@@ -152,21 +157,14 @@ def lens(model: Model, text: Text, *, at: Which = None, top: int = 5, follow: Se
 
 def residuals(runner: Runner, ids: Sequence[int], positions: Sequence[int]) -> Iterator[tuple[Floats, Floats]]:
     """Yield, piece by piece, the residual streams (L + 1, n, D) at some positions and the model's logits (n, V)."""
-    last = runner.config.n_layers - 1
-    names = ["blocks.0.hook_resid_pre", *(f"blocks.{i}.hook_resid_post" for i in range(last + 1))]
-    chosen, streams = np.asarray(positions), dict[str, Floats]()
-    begin = 0
+    def tap_for(piece: Ints) -> Tap:
+        own = [p for p in positions if piece[0] <= p <= piece[-1]]
+        return Recorder(runner.config, [Keep(tap, at=own) for tap in STREAMS], [], piece) if own else NO_TAP
 
-    def see(name: str, value: Floats) -> None:
-        rows = chosen[(chosen >= begin) & (chosen < begin + len(value))] - begin
-        streams[name] = value[rows]  # a copy
-
-    for seen, logits in run_pieces(runner, ids, Watch(names, see), positions):
-        if len(logits):
-            yield np.stack([streams[name] for name in names]), logits
-        begin = int(seen[-1]) + 1
-        if begin > chosen[-1]:
-            return
+    for logits, tap in run_pieces(runner, ids[: max(positions) + 1], tap_for, positions):
+        if isinstance(tap, Recorder):
+            kept = tap.taken()
+            yield np.stack([kept[name] for tap in STREAMS for name in full_names(runner.config, tap)]), logits
 
 
 def read_out(runner: Runner, x: Floats, logits: Floats, top: int, followed: Sequence[int] = (),

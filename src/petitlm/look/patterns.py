@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from petitlm.decoder import Tap
 from petitlm.engine.edits import Which
-from petitlm.engine.kernels import Floats
+from petitlm.engine.kernels import Floats, Ints
 from petitlm.engine.runs import TRACE_LIMIT, Runner
 from petitlm.errors import DoesNotFitError, UsageError
 from petitlm.look.models import Model, Text, ids_of, token_texts
@@ -134,8 +135,14 @@ def watch_patterns(runner: Runner, ids: Sequence[int], layers: Sequence[int],
     def pass_on(name: str, pattern: Floats) -> None:
         see(names[name], pattern, np.arange(begin, begin + pattern.shape[1], dtype=np.int32))
 
-    for positions, _ in run_pieces(runner, ids, Watch(names, pass_on)):
-        begin = int(positions[-1]) + 1
+    def tap_for(piece: Ints) -> Tap:
+        nonlocal begin
+        begin = int(piece[0])
+        return watch
+
+    watch = Watch(names, pass_on)
+    for _ in run_pieces(runner, ids, tap_for):
+        pass
 
 
 class _Looks:

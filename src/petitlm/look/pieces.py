@@ -32,15 +32,18 @@ class Watch:
         return value
 
 
-def run_pieces(runner: Runner, ids: Sequence[int], tap: Tap, at: Collection[int] = (), *,
-               size: int = PIECE) -> Iterator[tuple[Ints, Floats]]:
-    """Run a text under `tap` and yield (positions (N,), logits (M, V) of those of them that are in `at`)."""
+def run_pieces(runner: Runner, ids: Sequence[int], tap_for: Callable[[Ints], Tap], at: Collection[int] = (), *,
+               size: int = PIECE) -> Iterator[tuple[Floats, Tap]]:
+    """Run a text, each piece under the tap for its positions (N,).
+
+    Yields the logits (M, V) of those positions that are in `at`, and the tap.
+    """
     session, wanted = runner.session(1, len(ids)), np.asarray(sorted(at), np.int64)
     for begin in range(0, len(ids), size):
         positions = as_ints(range(begin, min(begin + size, len(ids))))
         rows = as_ints(np.flatnonzero(np.isin(positions, wanted)))
-        yield positions, session.step(as_ints(ids[begin : begin + size]), positions, np.zeros_like(positions), rows,
-                                      tap)
+        tap = tap_for(positions)
+        yield session.step(as_ints(ids[begin : begin + size]), positions, np.zeros_like(positions), rows, tap), tap
 
 
 def positions_of(at: Which, n_tokens: int) -> list[int]:

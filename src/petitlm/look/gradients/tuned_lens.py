@@ -12,9 +12,10 @@ from torch.nn import functional as F
 from petitlm.engine.kernels import Floats
 from petitlm.engine.runs import Runner, run_texts
 from petitlm.errors import UsageError
-from petitlm.look.lens import read_out
+from petitlm.look.lens import STREAMS, read_out
 from petitlm.look.models import Model, Text, ids_of
 from petitlm.look.tuned import TunedLens
+from petitlm.taps import full_names
 
 HELD_OUT = 0.1
 """Share of the texts that are not learned from, on which the lens is measured."""
@@ -117,6 +118,6 @@ def _batches(runner: Runner, sequences: Sequence[Sequence[int]], tokens: int, se
 
 
 def _streams(runner: Runner, sequences: Sequence[Sequence[int]]) -> Iterator[Batch]:
-    names = ["blocks.0.hook_resid_pre", *(f"blocks.{i}.hook_resid_post" for i in range(runner.config.n_layers))]
-    for trace in run_texts(runner, sequences, names, wanted="all"):
+    names = [name for tap in STREAMS for name in full_names(runner.config, tap)]
+    for trace in run_texts(runner, sequences, STREAMS, wanted="all"):
         yield np.stack([trace[name] for name in names]), trace.logits
