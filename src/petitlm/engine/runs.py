@@ -28,6 +28,7 @@ Wanted = Literal["all", "last", "none"]
 TRACE_LIMIT = 1 << 30
 """Bytes that a trace may take, unless someone says otherwise."""
 _ROWS = 64  # tokens in a pass of many short ends: enough to share what reading the weights costs
+_ENDS = 12  # ends in a pass: each takes a copy of what was computed of the start, which is not worth it for more
 _TOKENS = 256  # tokens in a pass of whole texts
 _SLOT_BYTES = 1 << 29  # of keys and values that ends run together may take
 
@@ -170,7 +171,7 @@ def run_variants(runner: Runner, ids: Sequence[int], variants: Sequence[Sequence
     if _needs_all([*edits, *(e for variant in resolved for e in variant)]):
         start = 0
     per_slot = max(1, _cache_bytes(config, len(ids)))
-    together = max(1, min(len(variants), _ROWS // (len(ids) - start) or 1, _SLOT_BYTES // per_slot))
+    together = max(1, min(len(variants), _ENDS, _ROWS // (len(ids) - start), _SLOT_BYTES // per_slot))
     session = runner.session(1 + together, len(ids))
     if start:
         _run_start(config, session, ids[:start], edits, dictionaries)
