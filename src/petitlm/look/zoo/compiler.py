@@ -23,16 +23,16 @@ TOP = 10.0
 NUMBER = "#"
 
 Node = str
-"""embed, pos_embed, head 1.0, mlp 1, logits."""
+"""As `petitlm.look` names them: embed, pos_embed, z:1.0 (a head), mlp_out:1."""
 
 
 @dataclass(frozen=True)
 class Edge:
-    """One component's output read by another, with what: q, k, v of a head, in of an MLP, or logits."""
+    """One component's output read by another."""
 
     source: Node
-    target: Node
-    channel: str
+    target: str
+    """What reads: q:1.0, k:1.0 or v:1.0 of a head, mlp_out:1, or logits."""
     carries: str
     """Name of the operation that passes."""
     varies: bool
@@ -47,6 +47,11 @@ class Compiled:
     edges: tuple[Edge, ...]
     roles: dict[str, Node]
     """Operation: the component that computes it; those that the result does not need, too."""
+
+    @property
+    def varying(self) -> set[tuple[str, str]]:
+        """The edges that a patch between two texts can see, as (sender, reader)."""
+        return {(edge.source, edge.target) for edge in self.edges if edge.varies}
 
 
 def compile_program(result: Op, words: Sequence[str], n_ctx: int, unused: Sequence[Op] = ()) -> Compiled:
@@ -97,7 +102,7 @@ def _count(op: Op, ops: Sequence[Op], stage: dict[Op, int]) -> int:
 def _node(op: Op, stage: dict[Op, int], heads: dict[Aggregate, int]) -> Node:
     if isinstance(op, Base):
         return "embed" if op.name == "token" else "pos_embed"
-    return f"head {stage[op] // 2}.{heads[op]}" if isinstance(op, Aggregate) else f"mlp {stage[op] // 2}"
+    return f"z:{stage[op] // 2}.{heads[op]}" if isinstance(op, Aggregate) else f"mlp_out:{stage[op] // 2}"
 
 
 def _edges(result: Op, roles: dict[str, Node]) -> Iterator[Edge]:
@@ -105,10 +110,11 @@ def _edges(result: Op, roles: dict[str, Node]) -> Iterator[Edge]:
     varies = {op: any(isinstance(one, Base) and one.name == "token" for one in everything(op)) for op in ops}
     for op in ops:
         for channel, one in op.inputs.items():
-            yield Edge(roles[one.name], roles[op.name], channel.rstrip("01"), one.name, varies[one])
+            target = roles[op.name].replace("z:", f"{channel}:")
+            yield Edge(roles[one.name], target, one.name, varies[one])
         if isinstance(op, Aggregate) and op.rest:  # BOS is known by its position
-            yield from (Edge("pos_embed", roles[op.name], channel, "position", False) for channel in "kv")
-    yield Edge(roles[result.name], "logits", "logits", result.name, varies[result])
+            yield from (Edge("pos_embed", roles[op.name].replace("z:", c), "position", False) for c in ("k:", "v:"))
+    yield Edge(roles[result.name], "logits", result.name, varies[result])
 
 
 def _write_ends(w: dict[str, NDArray[np.float64]], ops: Sequence[Op], where: dict[Op, slice], words: Sequence[str],

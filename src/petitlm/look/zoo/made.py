@@ -38,16 +38,13 @@ class Made:
     tokenizer: Tokenizer
     bits: int
     cache: CacheKind
+    context: int
+    """Longest text, in tokens."""
 
     @property
     def config(self) -> ModelConfig:
         """The shape of the model."""
         return self.runner.config
-
-    @property
-    def context(self) -> int:
-        """Longest text, in tokens."""
-        return self.config.n_ctx
 
     def encode(self, text: Text) -> list[int]:
         """Return the ids of words with spaces between them, or checked ids as they are.
@@ -87,7 +84,7 @@ class Blueprint:
             weights[name] = values if format is None else pack_matrix(kernels, format, values)
         runner = EngineRunner(self.config, weights, kernels, cache_for(bits))
         return Made(self.name, runner if layers == "engine" else _on_torch(runner), words_tokenizer(self.words), bits,
-                    cache_for(bits))
+                    cache_for(bits), self.config.n_ctx)
 
     def ids(self, text: str) -> list[int]:
         """Return the ids of words with spaces between them."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from petitlm.look.zoo.compiler import NUMBER, Compiled, compile_program
+from petitlm.look.zoo.induction import Pair
 from petitlm.look.zoo.made import BOS
 from petitlm.look.zoo.rasp import Aggregate, Map, Op, Ranked, Steps, positions, tokens
 
@@ -29,6 +30,21 @@ class Program:
     """From a text's words (without BOS) to the result at each; None where nothing is said."""
     sample: Callable[[np.random.Generator], list[str]]
     """A text: words without BOS; all texts of a program have one length."""
+    asked: int = -1
+    """Which word's result tells two texts apart, for patching."""
+
+    def pair(self, rng: np.random.Generator) -> Pair:
+        """Return two texts up to the word that is asked about, with different results there."""
+        while True:
+            texts = [self.sample(rng) for _ in range(2)]
+            said = [self.truth(words)[self.asked] for words in texts]
+            if said[0] != said[1]:
+                break
+        words, end = self.compiled.blueprint.words, self.asked + 1 or None
+        clean, corrupt = ([0, *map(words.index, text[:end])] for text in texts)
+        if isinstance(said[0], float):  # a number is a logit of its own: against BOS, whose logit is 0
+            return Pair(clean, corrupt, words.index(NUMBER), 0)
+        return Pair(clean, corrupt, words.index(str(said[0])), words.index(str(said[1])))
 
 
 def make_program(name: str) -> Program:
@@ -102,7 +118,7 @@ def reverse() -> Program:
         n = int(rng.integers(3, 6))
         return [*_letters(rng, n), END, *[SLOT] * (8 - n)]
 
-    return Program(_compiled(result, (*LETTERS, END, SLOT), *_copies(place, word)), truth, sample)
+    return Program(_compiled(result, (*LETTERS, END, SLOT), *_copies(place, word)), truth, sample, asked=5)
 
 
 def sort() -> Program:
@@ -139,15 +155,15 @@ def brackets() -> Program:
         return ["yes" if depths[i] == 0 and depths[: i + 1].min() >= 0 else "no" for i in range(len(words))]
 
     def sample(rng: np.random.Generator) -> list[str]:
-        words = ["("] * 4 + [")"] * 4
-        if rng.random() < 0.5:
-            return [words[i] for i in rng.permutation(8)]
+        kind = rng.integers(3)
+        if kind == 0:  # as many of both, in any order
+            return [("(", ")")[i] for i in rng.permutation(8) % 2]
         opened, text = 0, list[str]()
-        for left in range(8, 0, -1):  # half of the texts are balanced
+        for left in range(8, 0, -1):  # balanced
             opens = opened == 0 or (opened < left and rng.random() < 0.5)
             opened += 1 if opens else -1
             text.append("(" if opens else ")")
-        return text
+        return text if kind == 1 else [*text[:-1], "("]  # or never closed
 
     return Program(_compiled(result, ("(", ")", "yes", "no"), *_copies(place, word)), truth, sample)
 

@@ -28,7 +28,7 @@ class Op:
 
     @property
     def inputs(self) -> dict[str, Op]:
-        """The operations that it reads, by the channel that it reads them with: q, k, v, or in (MLPs)."""
+        """The operations that it reads, by the channel that it reads them with: q, k, v, or in0, in1 (MLPs)."""
         return {}
 
 
