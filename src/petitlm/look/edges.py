@@ -73,15 +73,15 @@ def graph_parts(edges: Sequence[Edge], scores: Sequence[float]) -> tuple[list[An
         pair = sender, f"z:{place}" if colon and kind in "qkv" else reader
         joined[pair] = joined.get(pair, 0.0) + score
     names = dict.fromkeys(name for pair in joined for name in pair)
-    deepest = max((_layer(name) for name in names if name != "logits"), default=0)
+    deepest = max((_layer(name) for name in names if name != "logits"), default=-1)
     values = {name: sum(abs(v) for (s, r), v in joined.items() if name in (s, r)) for name in names}
     nodes = [(name, name, deepest + 1 if name == "logits" else _layer(name), values[name]) for name in names]
     return nodes, [(s, r, v) for (s, r), v in joined.items()]
 
 
 def _layer(name: str) -> int:
-    kind, colon, place = name.partition(":")
-    return 1 + 2 * int(place.split(".")[0]) + (kind == "mlp_out") if colon else 0
+    _, colon, place = name.partition(":")
+    return int(place.split(".")[0]) if colon else -1
 
 
 def attribute_edges(model: Model, clean: Text, corrupt: Text, answer: str | int, versus: str | int | None = None, *,

@@ -31,13 +31,13 @@ def number(value: float) -> str:
     return _signed(text)
 
 
-def numbers(values: Iterable[float]) -> list[str]:
-    """Return numbers that stand together, all with as many decimals: three digits for the largest."""
+def numbers(values: Iterable[float], digits: int = 3) -> list[str]:
+    """Return numbers that stand together, all with as many decimals: so many digits for the largest."""
     values = [float(v) for v in values]
     most = max((abs(v) for v in values if isfinite(v)), default=0.0)
-    if not 1e-3 <= most < 1e5:
+    if not 1e-6 <= most < 1e5:
         return [number(v) for v in values]
-    decimals = max(0, 2 - floor(log10(most)))
+    decimals = max(0, digits - 1 - floor(log10(most)))
     if all(v == round(v) for v in values if isfinite(v)):
         decimals = 0
     return [_signed(f"{v:.{decimals}f}") if isfinite(v) else "–" for v in values]
@@ -69,8 +69,8 @@ def html_table(table: Table, *, titled: bool = True) -> str:
     left = len(table.rows) - len(rows)
     more = f'<p class="note">{left:,} more rows are in the JSON.</p>' if left else ""
     note = f'<p class="note">{safe(table.note)}</p>' if table.note else ""
-    return (f'<div class="scroll" tabindex="0"><table>{caption}<thead><tr>{head}</tr></thead>'
-            f"<tbody>{body}</tbody></table></div>{more}{note}")
+    return (f'<div class="block"><div class="scroll" tabindex="0"><table>{caption}<thead><tr>{head}</tr></thead>'
+            f"<tbody>{body}</tbody></table></div>{more}{note}</div>")
 
 
 def _cell(cell: Any, flush: bool) -> str:
@@ -79,11 +79,16 @@ def _cell(cell: Any, flush: bool) -> str:
     return f'<td class="n">{safe(cell_text(cell)).replace("-", "−")}</td>'
 
 
-def figure(title: str, body: str, *, note: str = "", numbers: Table | None = None, scale: str = "") -> str:
-    """Return a drawing in its frame: title, scale, drawing, note, and the table behind it."""
+def figure(title: str, body: str, *, note: str = "", numbers: Table | None = None, scale: str = "",
+           narrow: bool = False) -> str:
+    """Return a drawing in its frame: title, scale, drawing, note, and the table behind it.
+
+    A narrow one may have another beside it.
+    """
     behind = f"<details><summary>The numbers</summary>{html_table(numbers, titled=False)}</details>" if numbers else ""
     words = f'<p class="note">{safe(note)}</p>' if note else ""
-    return f"<figure><figcaption>{safe(title)}</figcaption>{scale}{body}{words}{behind}</figure>"
+    kind = ' class="narrow"' if narrow else ""
+    return f"<figure{kind}><figcaption>{safe(title)}</figcaption>{scale}{body}{words}{behind}</figure>"
 
 
 def drawing(title: str, width: float, height: float, parts: Sequence[str]) -> str:

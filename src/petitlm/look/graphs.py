@@ -21,6 +21,7 @@ _SWEEPS = 6  # over the layers, each putting nodes below or above what they are 
 def graph(title: str, nodes: Sequence[Node], edges: Sequence[GraphEdge], *, note: str = "") -> str:
     """Draw nodes (id, label, layer, value) and edges (from, to, value): strong ones broad, negative ones broken.
 
+    Layer -1 is the input, a node `logits` the output; within a layer what is read there comes first.
     An edge that passes layers does so in a lane of its own between their nodes.
     Raises: UsageError for an edge of a node that is not there, or that does not lead to a later layer.
     """
@@ -31,9 +32,10 @@ def graph(title: str, nodes: Sequence[Node], edges: Sequence[GraphEdge], *, note
     levels = _levels(title, nodes, edges)
     layout = _Layout(levels, edges)
     most = max((abs(v) for _, _, v in edges), default=0.0) or 1.0
+    output = next((node[2] for node in nodes if node[0] == "logits"), None)
     lowest = {layer: max(layout.at[n[0]][1] for n in nodes if n[2] == layer) for layer in {n[2] for n in nodes}}
-    parts = [label(6, y + _TALL / 2 + 4, f"layer {layer}" if layer >= 0 else "input", "soft")
-             for layer, y in lowest.items()]
+    parts = [label(6, y + _TALL / 2 + 4, "output" if layer == output else f"layer {layer}" if layer >= 0 else "input",
+                   "soft") for layer, y in lowest.items()]
     for source, target, value in sorted(edges, key=lambda e: abs(e[2])):
         parts.append(_curve(layout.path(source, target), value / most,
                             f"{known[source][1]} to {known[target][1]}: {number(value)}"))

@@ -43,7 +43,7 @@ def bars(title: str, labels: Sequence[str], values: ArrayLike, *, unit: str = ""
                f'width:{100 * (end - begin) / span:.2f}%"></i><b style="left:{100 * -low / span:.2f}%"></b>')
         rows.append(f'<tr><th scope="row">{safe(visible(str(labels[i])))}</th><td class="bar"><div>{bar}</div></td>'
                     f'<td class="n">{texts[i]}</td></tr>')
-    head = f'<thead><tr><th></th><th></th><th class="n" scope="col">{safe(unit)}</th></tr></thead>' if unit else ""
+    head = f'<thead><tr><td></td><td></td><th class="n" scope="col">{safe(unit)}</th></tr></thead>' if unit else ""
     return figure(title, f'<table class="bars">{head}<tbody>{"".join(rows)}</tbody></table>', note=note)
 
 
@@ -77,14 +77,14 @@ def heat(title: str, row_labels: Sequence[str], column_labels: Sequence[str], va
     kind = "heat small" if small else "heat" if texts is None else "heat texts"
     body = (f'<div class="scroll" tabindex="0"><table class="{kind}"><thead><tr><td></td>{head}</tr></thead>'
             f"<tbody>{''.join(rows)}</tbody></table></div>")
-    return figure(title, body, note=note, scale=_scale(low, high, unit))
+    return figure(title, body, note=note, scale=_scale(low, high, unit), narrow=True)
 
 
 def tokens(title: str, texts: Sequence[str], values: ArrayLike, *, unit: str = "", note: str = "") -> str:
     """Draw a text's tokens in reading order, each coloured by its value (N,) with the number under it."""
     row = _values(title, values, (len(texts),))
     shade, low, high = _shades(row, bool((row < 0).any()))
-    spans, digits = [], numbers(row)
+    spans, digits = [], numbers(row, 2)
     for text, shown_value, a in zip(texts, digits, shade, strict=True):
         shown = f'<span class="{"hn" if a < 0 else "hp"}" style="--a:{abs(a):.2f}">{safe(visible(text))}</span>'
         spans.append(f"<span>{shown}<small>{shown_value}</small></span>" + ("<br>" if "↵" in text else ""))

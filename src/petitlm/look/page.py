@@ -18,6 +18,8 @@ from petitlm.look.plots import lines, scatter
 from petitlm.look.results import Check, Evidence, Result
 from petitlm.look.text import KINDS
 
+_LONGEST, _LONGEST_CALL = 1500, 4000  # characters of an argument that are shown, of a call
+
 __all__ = ["bars", "document", "graph", "heat", "lines", "page", "scatter", "section", "tokens"]
 
 
@@ -28,9 +30,9 @@ def page(result: Result) -> str:
     facts = " · ".join([str(model.get("name")), f"{model.get('bits')} bits", f"{model.get('layers')} layers",
                         f"weights {str(model.get('digest'))[:12]}", f"petit {about.version}"])
     checks = "".join(_check(check) for check in result.checks)
-    behind = "".join(tables)
+    behind = f'<div class="flow">{"".join(tables)}</div>'
     parts = [f'<p class="facts">{safe(facts)}</p>', _evidence(result.evidence), _question(about.arguments),
-             f'<ul class="checks">{checks}</ul>' if checks else "", *charts,
+             f'<ul class="checks">{checks}</ul>' if checks else "", f'<div class="flow">{"".join(charts)}</div>',
              section("All numbers", behind) if charts else behind, _again(about.verb, about.arguments, model)]
     return document(f"{about.verb}", *parts)
 
@@ -57,13 +59,21 @@ def _evidence(kind: Evidence) -> str:
 
 def _question(arguments: Mapping[str, Any]) -> str:
     rows = "".join(f"<dt>{safe(name)}</dt><dd>{safe(_shown(value))}</dd>" for name, value in arguments.items()
-                   if value is not None)
+                   if value is not None and value != [] and value != {})
     return f"<dl>{rows}</dl>" if rows else ""
 
 
 def _shown(value: Any) -> str:
+    if _is_model(value):
+        return f"{value['name']} in {value['bits']} bits, {value['layers']} layers, weights {value['digest'][:12]}"
+    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+        value = "\n".join(f"– {item}" for item in value)
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 600 else f"{text[:600]}… ({len(text):,} characters)"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text):,} characters)"
+
+
+def _is_model(value: Any) -> bool:
+    return isinstance(value, dict) and {"name", "digest", "bits", "layers"} <= value.keys()
 
 
 def _check(check: Check) -> str:
@@ -73,11 +83,17 @@ def _check(check: Check) -> str:
 
 def _again(verb: str, arguments: Mapping[str, Any], model: Mapping[str, Any]) -> str:
     """Return the call that gives this result again."""
-    given = {name: value for name, value in arguments.items() if value is not None}
-    spoken = "".join(f",\n    {name}={value!r}" for name, value in given.items())
-    if len(spoken) > 4000:
+    given = {name: _load(value) if _is_model(value) else repr(value) for name, value in arguments.items()
+             if value is not None}
+    spoken = "".join(f",\n    {name}={value}" for name, value in given.items())
+    if len(spoken) > _LONGEST_CALL:
         return ""
-    name = model.get("name")
-    where = "" if name == "petit default" else repr(name)
-    code = f"import petitlm\nfrom petitlm import look\n\nlook.{verb}(petitlm.load({where}){spoken})"
+    code = f"import petitlm\nfrom petitlm import look\n\nlook.{verb}({_load(model)}{spoken})"
     return section("Ask again", f'<div class="scroll" tabindex="0"><pre>{safe(code)}</pre></div>')
+
+
+def _load(model: Mapping[str, Any]) -> str:
+    """Return the call that loads a model again."""
+    name = [] if model["name"] == "petit default" else [repr(model["name"])]
+    how = "layers='torch'" if model["layers"] == "torch" else f"bits={model['bits']}"
+    return f"petitlm.load({', '.join([*name, how])})"
