@@ -29,7 +29,7 @@ def blobs(n: int, d: int, n_classes: int, seed: int) -> tuple[np.ndarray, np.nda
 @pytest.mark.parametrize("penalty", [0.1, 10.0])
 def test_logistic_regression_is_scikit_learns(n: int, d: int, n_classes: int, penalty: float) -> None:
     x, classes = blobs(n, d, n_classes, seed=d + n_classes)
-    ours = fit_logistic(x, classes, n_classes, penalty)
+    ours = fit_logistic(x, classes, n_classes, penalty, tolerance=1e-8)
     inside = StandardScaler().fit_transform(x)
     theirs = linear_model.LogisticRegression(C=1 / penalty, tol=1e-10, max_iter=5000).fit(inside, classes)
     # Both stop short of the optimum by their tolerance; with all weights penalised it is unique.
@@ -107,7 +107,7 @@ def test_an_interval_covers_the_truth_as_often_as_it_says() -> None:
 def test_minimising_finds_the_bottom_of_a_narrow_valley() -> None:
     scales = 10.0 ** np.arange(-2, 3)
     middle = np.array([1.0, -2.0, 3.0, -4.0, 5.0])
-    found = minimise(lambda x: (float((scales * (x - middle) ** 2).sum()), 2 * scales * (x - middle)), np.zeros(5))
+    found = minimise(lambda x: (float((scales * (x - middle) ** 2).sum()), 2 * scales * (x - middle)), np.zeros(5), 1e-7)
     np.testing.assert_allclose(found, middle, atol=1e-4)
 
 

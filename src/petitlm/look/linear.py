@@ -61,10 +61,12 @@ def fit_ridge(x: ArrayLike, y: ArrayLike, penalty: float = 1.0) -> Linear:
     return Linear(mean, scale, weight[:, None], np.array([y.mean()]))
 
 
-def fit_logistic(x: ArrayLike, classes: ArrayLike, n_classes: int, penalty: float = 1.0) -> Linear:
+def fit_logistic(x: ArrayLike, classes: ArrayLike, n_classes: int, penalty: float = 1.0,
+                 tolerance: float = 1e-5) -> Linear:
     """Fit classes (N,) counted from 0: the weights minimise -Σ log p + penalty/2 |w|², x standardised, bias free.
 
-    Two classes have one column of scores, that of the second against the first; more have one each.
+    Two classes have one column of scores, that of the second against the first; more have one each. The fit ends where
+    the gradient is `tolerance` of the first one.
     Raises: UsageError for a penalty that is not positive, or a class without examples.
     """
     x, classes = np.asarray(x, np.float64), np.asarray(classes, np.int64)
@@ -86,11 +88,11 @@ def fit_logistic(x: ArrayLike, classes: ArrayLike, n_classes: int, penalty: floa
         error = np.exp(z - log_sum[:, None])[:, -columns:] - wanted
         return value, np.concatenate([(inside.T @ error + penalty * weight).ravel(), error.sum(0)])
 
-    flat = minimise(loss, np.zeros((x.shape[1] + 1) * columns))
+    flat = minimise(loss, np.zeros((x.shape[1] + 1) * columns), tolerance)
     return Linear(mean, scale, flat[:-columns].reshape(-1, columns), flat[-columns:])
 
 
-def minimise(loss: Callable[[Doubles], tuple[float, Doubles]], start: Doubles, tolerance: float = 1e-7) -> Doubles:
+def minimise(loss: Callable[[Doubles], tuple[float, Doubles]], start: Doubles, tolerance: float) -> Doubles:
     """Return where a smooth convex function is smallest; it gives its value and gradient. L-BFGS with backtracking.
 
     Ends where the gradient is `tolerance` of the first one. Source: Nocedal and Wright 2006, algorithm 7.4.

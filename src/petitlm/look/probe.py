@@ -31,6 +31,8 @@ from petitlm.taps import TapName, by_head, full_names, short_name, tap_shape
 
 Method = Literal["logistic", "ridge"]
 Label = str | int | float | bool
+PENALTY = 10.0
+"""On squared weights of standardised values, of which there are often about as many as texts."""
 _PARTS = ("mean", "scale", "weight", "bias")
 
 
@@ -134,7 +136,7 @@ class Probe:
 
 
 def probe(model: Model, texts: Sequence[Text], labels: Sequence[Label], *, taps: Sequence[TapName] = ("resid_post",),
-          at: int = -1, groups: Sequence[Hashable] | None = None, method: Method = "logistic", penalty: float = 1.0,
+          at: int = -1, groups: Sequence[Hashable] | None = None, method: Method = "logistic", penalty: float = PENALTY,
           folds: int = 5, shuffles: int = 20, seed: int = 0, limit: int | None = TRACE_LIMIT) -> Probes:
     """Read `labels` off the values that `texts` have at `taps`, at the token `at`, by a linear map.
 
@@ -177,7 +179,7 @@ def _checks(readings: Sequence[Reading], baseline: float, n_groups: int) -> tupl
 
 
 def fit_probe(model: Model, texts: Sequence[Text], labels: Sequence[Label], tap: TapName, *, at: int = -1,
-              method: Method = "logistic", penalty: float = 1.0, limit: int | None = TRACE_LIMIT) -> Probe:
+              method: Method = "logistic", penalty: float = PENALTY, limit: int | None = TRACE_LIMIT) -> Probe:
     """Return a probe fitted on all of the texts at one tap, to be used; `probe` says how good it is.
 
     Raises: UsageError; DoesNotFitError.

@@ -24,6 +24,7 @@ from petitlm.look.steer import Answering
 
 WARN = 0.5
 """A risk from here on warns, unless another is asked for."""
+_MISSED = 5  # wrong answers with the lowest risk that a table shows
 
 
 @dataclass(frozen=True)
@@ -74,38 +75,39 @@ class Risks(Result):
     judge: dict[str, Any]
     """How the judge was fitted and measured."""
     measured: tuple[Measured, ...] = ()
-    shown: int = 20
 
     def tables(self) -> list[Table]:
-        rows = [(a.answer.strip(), a.risk, "warn" if a.risk >= self.warn else "", *([a.right] if self.measured else []),
-                 a.probe, a.signs["entropy_max"], a.signs["surprise_max"], a.signs["lens_late"])
-                for a in self.answers[: self.shown]]
-        columns = ("answer", "risk", "", *(["right"] if self.measured else []), "probe", "entropy", "surprise",
-                   "late")
-        note = "" if len(self.answers) <= self.shown else f"the first {self.shown} of {len(self.answers):,} answers"
-        tables = [Table("Risk that the answer is wrong", columns, rows, note)]
         if not self.measured:
-            return tables
+            rows = [(a.answer.strip(), a.risk, "warn" if a.risk >= self.warn else "", a.probe, a.signs["entropy_max"],
+                     a.signs["surprise_max"], a.signs["lens_late"]) for a in self.answers]
+            return [Table("Risk that the answer is wrong",
+                          ("answer", "risk", "", "probe", "entropy", "surprise", "late"), rows,
+                          "probe: what the probe alone says; entropy and surprise: the largest of a token, nats; late: "
+                          "share of the blocks after which the lens still changed")]
         rows = [(m.part, m.n, m.n_wrong, m.auroc, m.auroc_low, m.auroc_high, m.brier, m.brier_constant,
                  m.calibration_error, m.caught, m.false_alarms) for m in self.measured]
-        tables.append(Table("How good the risks are", (
+        tables = [Table("How good the risks are", (
             "answers", "n", "wrong", "AUROC", "low", "high", "Brier", "constant", "off by", "caught", "false alarms"),
             rows, f"caught and false alarms: shares of the wrong and of the right answers with a risk of {self.warn:g} "
-            "or more"))
+            "or more")]
         last = self.measured[-1]
         tables.append(Table(f"Reliability: {last.part}", ("predicted", "wrong", "low", "high", "answers"),
                             [(b.predicted, b.observed, b.low, b.high, b.n) for b in last.bins]))
         tables.append(Table(f"Each sign alone: {last.part}", ("sign", "AUROC", "what it is"),
                             [(name, value, SIGNS.get(name, "probability that the probe says"))
                              for name, value in last.alone.items()]))
+        missed = sorted((a for a in self.answers if a.right is False), key=lambda a: a.risk)[:_MISSED]
+        if missed:
+            tables.append(Table("Wrong answers with the lowest risk", ("prompt", "answer", "risk"),
+                                [(_tail(a.prompt), a.answer.strip(), a.risk) for a in missed]))
         return tables
 
     def charts(self) -> list[str]:
         from petitlm.look.page import bars, scatter
 
         if not self.measured:
-            return [bars("Risk that the answer is wrong", [a.answer.strip()[:40] for a in self.answers[: self.shown]],
-                         [a.risk for a in self.answers[: self.shown]])]
+            return [bars("Risk that the answer is wrong", [a.answer.strip()[:40] for a in self.answers],
+                         [a.risk for a in self.answers])]
         drawn = []
         for m in self.measured:
             points = [(f"{b.n} answers", b.predicted, b.observed) for b in m.bins]
@@ -224,3 +226,9 @@ def better_than_constant(m: Measured) -> Check:
     """Return whether the risks are worth more than their mean."""
     return Check("Brier score over that of a constant", m.brier / m.brier_constant if m.brier_constant else 1.0, 1.0,
                  f"on {m.part}; above 1 the risks are worth nothing")
+
+
+def _tail(prompt: str) -> str:
+    """Return the end of a prompt, where its question is, in one line."""
+    line = " ".join(prompt.split())
+    return line if len(line) <= 36 else "…" + line[-35:]

@@ -77,7 +77,7 @@ def fit_judge(model: Answering, taught: Questions, new: Questions, *, max_tokens
     measured = measure(judged, wrong, groups, parts, warn, seed, odds[:, 0])
     facts = {"model": model.name, "bits": model.bits, "seed": seed, "measured": [_brief(m) for m in measured]}
     judge = Judge(blocks, probe_block, probe, weigh, calibrated(np.arange(len(wrong))), model.runner.digest, facts)
-    asked = about(model, "risk", texts=[t for q in both for t in q.texts], expected=expected, groups=groups,
+    asked = about(model, "fit_judge", texts=[t for q in both for t in q.texts], expected=expected, groups=groups,
                   parts=parts, max_tokens=max_tokens, stop=stop, warn=warn, seed=seed)
     return judge, Risks(asked, judged, warn, dict(facts), measured, checks=(better_than_constant(measured[0]),))
 

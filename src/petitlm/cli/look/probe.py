@@ -31,7 +31,7 @@ _LABELS = ("family", "language", "level", "shape")
 @click.option("--at", type=int, default=-1, metavar="N", help="Token at which to read (the last).")
 @click.option("--method", type=click.Choice(["logistic", "ridge"]), default="logistic",
               help="Tell classes apart, or read numbers (logistic).")
-@click.option("--penalty", type=float, default=1.0, metavar="X", help="On the squared weights (1).")
+@click.option("--penalty", type=float, default=10.0, metavar="X", help="On the squared weights (10).")
 @click.option("--folds", type=click.IntRange(min=2), default=5, metavar="N",
               help="Parts that the groups are split into, each read by a probe of the others (5).")
 @click.option("--shuffles", type=click.IntRange(min=0), default=20, metavar="N",
