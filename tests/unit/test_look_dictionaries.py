@@ -11,6 +11,7 @@ from safetensors.numpy import load_file, save_file
 
 import petitlm
 from petitlm import Edit
+from petitlm.engine.runs import run_variants
 from petitlm.errors import DamagedError, NotFoundError, ShapeError, UsageError
 from petitlm.look.dictionaries import ARCHITECTURES, SparseDictionary
 from petitlm.look.dictionary_files import CONFIG, WEIGHTS, load_dictionary, save_dictionary
@@ -244,6 +245,16 @@ def test_features_agree_on_both_sets_of_layers(model: petitlm.Model, tiny_folder
                     for m in (model, torch_model))
     np.testing.assert_allclose(ours[one.name], theirs[one.name], atol=2e-3)
     np.testing.assert_allclose(ours.logits, theirs.logits, atol=5e-3)
+
+
+def test_many_edits_of_features_at_once_are_each_its_own_run_to_the_bit(model: petitlm.Model) -> None:
+    one, ids = made().fitted(model.config), model.encode(TEXT)
+    variants = [[], *([Edit(one.name, "scale", 2.0, positions=p, neuron=f)] for p in (-1, -3) for f in (3, 50, 80))]
+    together = run_variants(model.runner, ids, variants, [one.name], dictionaries=[one])
+    for variant, trace in zip(variants, together, strict=True):
+        alone = model.trace(ids, [one.name], edits=variant, dictionaries=[one])
+        assert np.array_equal(trace.logits[-1], alone.logits[-1])
+        assert np.array_equal(trace[one.name], alone[one.name][-len(trace[one.name]) :])
 
 
 def test_features_are_edited_and_kept_while_answering(model: petitlm.Model) -> None:

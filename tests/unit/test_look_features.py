@@ -88,6 +88,16 @@ def test_a_dictionary_that_loses_nothing_costs_nothing(model: petitlm.Model) -> 
     assert fit.loss_spliced == pytest.approx(fit.loss, abs=1e-6)
 
 
+def test_a_text_longer_than_one_pass_is_measured_whole(long_folder: Path) -> None:
+    model = petitlm.load(long_folder, bits=32, threads=1)
+    text = (TEXT * 40)[:600]
+    fit = measure(model, whole(), [text])
+    assert fit.n_tokens == 599
+    assert fit.loss_spliced == pytest.approx(fit.loss, abs=1e-6)
+    clean, n = loss(model, text, [])
+    assert fit.loss == pytest.approx(clean / n, abs=1e-5)
+
+
 def test_direct_logits_are_those_of_the_models_own_norm_and_head(model: petitlm.Model) -> None:
     """The head's answer to a direction minus that to its opposite has neither biases nor the norm's own bias in it."""
     d = made().w_dec[:5]
