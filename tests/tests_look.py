@@ -18,5 +18,5 @@ def random_model(config: ModelConfig | str, bits: int = 32, layers: str = "engin
     kernels = make_kernels(1)
     runner = EngineRunner(config, packed(config, random_weights(config, seed), bits, kernels), kernels, cache_for(bits))
     words = words_tokenizer([f"w{i}" for i in range(config.n_vocab)])
-    return Made("random", runner if layers == "engine" else TorchRunner(decoder_of(runner)), words, bits,
-                cache_for(bits))
+    runner_ = runner if layers == "engine" else TorchRunner(decoder_of(runner))
+    return Made("random", runner_, words, bits, cache_for(bits), config.n_ctx)

@@ -13,7 +13,7 @@ from petitlm.errors import UsageError
 from petitlm.look.circuit_checks import Evaluation, evaluate
 from petitlm.look.circuit_steps import Mask, Progress, Task, acdc, mask_of, score_edges, select_edges
 from petitlm.look.edges import graph_parts
-from petitlm.look.graph import Edge
+from petitlm.look.graph import Edge, Graph
 from petitlm.look.models import Model
 from petitlm.look.pairs import make_pairs, plain_pairs
 from petitlm.look.results import Check, Evidence, Result, Table, about
@@ -110,6 +110,9 @@ def circuit(model: Model, pairs: Sequence[Any], held_out: Sequence[Any] | None =
                   held_out=None if held_out is None else plain_pairs(held_out), method=method, size=size,
                   target=target, threshold=threshold, ablation=ablation, subsets=subsets, seed=seed,
                   tolerance=tolerance)
+    n_edges = int(Graph(model.config).exists.sum())
+    if size is not None and not 1 <= size <= n_edges:
+        raise UsageError(f"size={size}: this model has {n_edges} edges; choose from 1 to {n_edges}")
     chosen_on = make_pairs(model, pairs)
     if held_out is None and len(pairs) < 2:
         raise UsageError("a circuit is judged on pairs that it was not chosen on; give at least two")
@@ -127,15 +130,13 @@ def circuit(model: Model, pairs: Sequence[Any], held_out: Sequence[Any] | None =
     order = np.argsort(-np.abs(of), kind="stable")
     found = evaluate(judge, mask, subsets=subsets, seed=seed)
     return Circuit(asked, method, ablation, [edges[i] for i in order], [float(of[i]) for i in order],
-                   int(graph.exists.sum()), graph.nodes(mask), curve, len(chosen_on), task.faithfulness(mask), found,
+                   n_edges, graph.nodes(mask), curve, len(chosen_on), task.faithfulness(mask), found,
                    checks=_checks(found, judge, 1 - target if size is None and method != "acdc" else None))
 
 
 def _smallest(task: Task, order: Sequence[tuple[int, int]], size: int | None,
               target: float) -> tuple[Mask, list[tuple[int, float]]]:
     """Return the smallest circuit in the order that is good enough, or of a size; and the faithfulness of all tried."""
-    if size is not None and not 1 <= size <= len(order):
-        raise UsageError(f"size={size}: this model has {len(order)} edges; choose from 1 to {len(order)}")
     sizes = sorted({*(round(1.5**k) for k in range(3, 60) if 1.5**k < len(order)), len(order), size or 1})
     curve: dict[int, float] = {}
 
