@@ -107,7 +107,8 @@ def test_an_interval_covers_the_truth_as_often_as_it_says() -> None:
 def test_minimising_finds_the_bottom_of_a_narrow_valley() -> None:
     scales = 10.0 ** np.arange(-2, 3)
     middle = np.array([1.0, -2.0, 3.0, -4.0, 5.0])
-    found = minimise(lambda x: (float((scales * (x - middle) ** 2).sum()), 2 * scales * (x - middle)), np.zeros(5), 1e-7)
+    valley = lambda x: (float((scales * (x - middle) ** 2).sum()), 2 * scales * (x - middle))  # noqa: E731
+    found = minimise(valley, np.zeros(5), 1e-7)
     np.testing.assert_allclose(found, middle, atol=1e-4)
 
 

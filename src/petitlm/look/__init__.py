@@ -24,6 +24,8 @@ VERBS = {"lens": "lens", "dla": "dla", "patterns": "patterns", "heads": "heads",
 """Verb: the module of `petitlm.look` that it is in."""
 OTHERS = {"save_finding": "findings", "load_finding": "findings", "replay": "findings", "make_metric": "models",
            "Metric": "models", "load_dictionary": "dictionary_files", "save_dictionary": "dictionary_files",
+           "load_direction": "directions", "save_direction": "directions", "fit_probe": "probe",
+           "fit_judge": "risk_fit", "load_judge": "judge",
            "Result": "results", "selftest": "selftest"}
 """What is not a verb, and the module that it is in."""
 

@@ -60,7 +60,7 @@ def test_steering_to_french_makes_the_default_model_answer_in_french(run, pairs:
 
 def test_the_language_of_a_question_is_read(run, tmp_path: Path) -> None:
     out = tmp_path / "p.safetensors"
-    found = json.loads(run("probe", "--problems", "120", "--label", "language", "--shuffles", "2", "--tap",
+    found = json.loads(run("probe", "--problems", "120", "--shuffles", "2", "--tap",
                            "resid_post:2", "--folds", "4", "--out", str(out)))
     assert found["classes"] == ["en", "fr"]
     assert found["readings"][0]["score"] > 0.85

@@ -21,11 +21,11 @@ _LABELS = ("family", "language", "level", "shape")
 
 
 @click.command()
-@click.argument("file", required=False, type=click.Path(dir_okay=False))
+@click.argument("file", required=False, type=click.Path(dir_okay=False, allow_dash=True))
 @click.option("--problems", type=click.IntRange(10, MAX_PROBLEMS), default=400, metavar="N",
               help="Without FILE: problems that petit generates (400).")
-@click.option("--label", type=click.Choice(_LABELS), default="family",
-              help="Without FILE: what of a problem is to be read (family).")
+@click.option("--label", type=click.Choice(_LABELS), default="language",
+              help="Without FILE: what of a problem is to be read (language).")
 @click.option("--tap", "taps", multiple=True, metavar="NAME",
               help="Where to read; may be given again (resid_post of all blocks).")
 @click.option("--at", type=int, default=-1, metavar="N", help="Token at which to read (the last).")
@@ -45,8 +45,8 @@ def command(model_of: Callable[[], Model], show: Callable[[Result], None], file:
             **options: Any) -> None:
     """Fit linear probes to texts with labels, and say how well each value tells the label.
 
-    FILE has one JSON object a line: text, label, and group if some texts are alike: no group is both fitted on and
-    tested. Without it, problems that petit generates are taken; alike are those of one structure.
+    FILE (- is standard input) has one JSON object a line: text, label, and group if some texts are alike: no group is
+    both fitted on and tested. Without it, problems that petit generates are taken; alike are those of one structure.
     """
     from petitlm import look
     from petitlm.look.probe import fit_probe

@@ -24,7 +24,7 @@ TAUGHT, NEW = "heldout-values", "heldout-structures"
 @click.argument("texts", nargs=-1, metavar="[TEXT]...")
 @click.option("--problems", type=click.IntRange(1, MAX_PROBLEMS), metavar="N",
               help="Measure on N problems that petit generates, of structures that its own model was never taught.")
-@click.option("--questions", type=click.Path(dir_okay=False), metavar="FILE",
+@click.option("--questions", type=click.Path(dir_okay=False, allow_dash=True), metavar="FILE",
               help="Measure on questions of your own: JSON lines of prompt, answer, and group and part if you like.")
 @click.option("--fit", type=click.Path(dir_okay=False), metavar="FILE",
               help="Fit a judge to the answers, and write it: N problems of taught structures and N of new ones, or "

@@ -31,14 +31,12 @@ class Problem:
 
 def json_rows(path: str, needed: Mapping[str, type | tuple[type, ...]],
               optional: Mapping[str, type | tuple[type, ...]]) -> list[dict[str, Any]]:
-    """Return the JSON objects of a file, one a line; empty lines are left out.
+    """Return the JSON objects of a file (`-` is standard input), one a line; empty lines are left out.
 
     Raises: NotFoundError; DamagedError for a line that is no object; UsageError for missing, unknown or wrong fields.
     """
     rows = []
-    for i, line in enumerate(read_text(path, MAX_BYTES).splitlines(), 1):
-        if not line.strip():
-            continue
+    for i, line in lines_of(path):
         row = parse_json_object(line, f"{path}, line {i},")
         for name, kind in {**needed, **{n: k for n, k in optional.items() if n in row}}.items():
             if name not in row or not isinstance(row[name], kind):
@@ -52,6 +50,17 @@ def json_rows(path: str, needed: Mapping[str, type | tuple[type, ...]],
     if not rows:
         raise UsageError(f"{path} is empty; give one JSON object a line")
     return rows
+
+
+def lines_of(path: str) -> list[tuple[int, str]]:
+    """Return the lines that hold something, with their numbers; `-` is standard input.
+
+    Raises: NotFoundError; DamagedError.
+    """
+    from petitlm.cli.answer import read_stdin
+
+    text = read_stdin() if path == "-" else read_text(path, MAX_BYTES)
+    return [(i, line) for i, line in enumerate(text.splitlines(), 1) if line.strip()]
 
 
 def problems_of(file: str | None, n: int, seed: int, parts: tuple[str, ...]) -> list[Problem]:

@@ -9,24 +9,22 @@ from typing import TYPE_CHECKING
 import click
 
 from petitlm.cli.look.common import look_options
+from petitlm.cli.look.rows import lines_of
 from petitlm.cli.look.texts import texts_of
 from petitlm.cli.output import note
 from petitlm.errors import UsageError
-from petitlm.files import read_text
 
 if TYPE_CHECKING:
     from petitlm.front import Model
     from petitlm.look.directions import Method
     from petitlm.look.results import Result
 
-_MAX_BYTES = 64 << 20
-
 
 @click.command()
 @click.option("--pair", nargs=2, multiple=True, metavar="WITH WITHOUT",
               help="A text with and one without what is to be steered; give several.")
-@click.option("--pairs", type=click.Path(dir_okay=False), metavar="FILE",
-              help="More of them: one JSON array of two texts a line.")
+@click.option("--pairs", type=click.Path(dir_okay=False, allow_dash=True), metavar="FILE",
+              help="More of them: one JSON array of two texts a line; - is standard input.")
 @click.option("--vector", type=click.Path(dir_okay=False), metavar="FILE",
               help="A control vector (.gguf) instead of pairs; of petit, or of others.")
 @click.option("--prompt", multiple=True, metavar="TEXT", help="Where the effect is measured; give several.")
@@ -74,9 +72,7 @@ def command(model_of: Callable[[], Model], show: Callable[[Result], None], pair:
 
 def _pairs(path: str) -> list[list[str]]:
     found = []
-    for i, line in enumerate(read_text(path, _MAX_BYTES).splitlines(), 1):
-        if not line.strip():
-            continue
+    for i, line in lines_of(path):
         try:
             row = json.loads(line)
         except (ValueError, RecursionError):
