@@ -176,6 +176,8 @@ def test_an_edit_that_means_nothing_is_refused(make, error, message: str) -> Non
     (Edit("mlp_out", "zero", head=0), UsageError, "the value there has none"),
     (Edit("mlp_post", "zero", neuron=70), UsageError, "place 70 is not there; there are 70"),
     (Edit("pattern", "zero", neuron=12), UsageError, "place 12 is not there; there are 12"),
+    (Edit("pattern", "project_out", np.ones(12)), UsageError, "keys have no directions"),
+    (Edit("scores", "mean"), UsageError, "has no score and so no mean; give the value"),
     (Edit("mlp_out", "add", np.ones(63)), ShapeError, r"shape \(63,\) does not fit \(12, 64\)"),
     (Edit("mlp_out", "add", np.ones((11, 64))), ShapeError, "has 11 rows and does not fit 12 tokens"),
     (Edit("mlp_out", "add", np.ones((3, 64)), (1, 2)), ShapeError, "has 3 rows and does not fit 2 tokens"),

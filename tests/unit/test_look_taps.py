@@ -117,6 +117,17 @@ def test_the_largest_are_the_first_of_equal_ones() -> None:
         assert Keep("logits", top=k).reduce(x).indices.tolist() == np.argsort(-x, -1, kind="stable")[:, :k].tolist()
 
 
+def test_the_length_of_scores_is_of_those_that_a_token_sees() -> None:
+    ids = ids_of("phi")
+    whole, norms = (run_text(engine("phi", 4), ids, [Keep(t, norm=n) for t in ("scores", "pattern")])
+                    for n in (False, True))
+    for tap, value in whole.items():
+        seen = np.where(np.isfinite(value), value, 0).astype(np.float64)
+        np.testing.assert_allclose(norms[tap], np.linalg.norm(seen, axis=-1).T, rtol=1e-6)
+    longer = run_text(engine("phi", 4), [*ids, 5, 6], [Keep("scores", norm=True)])  # later keys change no bit
+    np.testing.assert_array_equal(longer[("scores", 1)][: len(ids)], norms[("scores", 1)])
+
+
 def test_a_trace_is_read_by_any_of_its_names() -> None:
     trace = run_text(engine("phi", 4), ids_of("phi"), ["resid_post", ("pattern", 1)])
     for name in ("blocks.1.attn.hook_pattern", ("pattern", 1), ("pattern", -1), "pattern:1", ["pattern", 1]):

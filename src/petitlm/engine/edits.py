@@ -93,6 +93,7 @@ class Edit:
         for name in names:
             neuron = places_of(self.neuron)
             if self.tap not in extra:
+                _check_keys(str(name), self)
                 check_heads(config, str(name), places_of(self.head))
                 width = length if by_head(str(name)) else tap_shape(config, str(name), 1)[-1]
                 neuron = counted(neuron, width, f"edit at {name!r}: place")
@@ -213,6 +214,15 @@ def _numbers(edit: Edit) -> NDArray[np.floating[Any]] | None:
         raise UsageError(f"edit op='project_out' at {edit.tap!r} needs one direction, a row of numbers that are not "
                          f"all 0; a value of shape {value.shape} was given")
     return value
+
+
+def _check_keys(tap: str, edit: Edit) -> None:
+    """Refuse what means nothing over keys: a direction, and a mean of scores, of which some are minus infinity."""
+    if by_head(tap) and edit.op == "project_out":
+        raise UsageError(f"edit op='project_out' at {tap!r}: keys have no directions; edit q, k or z")
+    if tap.endswith("hook_attn_scores") and edit.op == "mean" and edit.value is None:
+        raise UsageError(f"edit op='mean' at {tap!r}: what a token may not see has no score and so no mean; give the "
+                         "value, or take the mean of the pattern")
 
 
 def counted(places: tuple[int, ...] | None, n: int | None, what: str) -> tuple[int, ...] | None:
