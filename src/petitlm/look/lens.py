@@ -193,11 +193,11 @@ def read_out(runner: Runner, x: Floats, logits: Floats, top: int, followed: Sequ
 def _groups(runner: Runner, n_layers: int, n: int) -> Iterator[tuple[slice, slice]]:
     """Yield (layers, rows) that are read out together.
 
-    The engine's bits do not depend on company, so there all layers of a few positions share one pass over the head.
-    On torch a product's last bits depend on its height, so each layer is read with as many rows as the model's own
+    The kernels' bits do not depend on company, so there all layers of a few positions share one pass over the head.
+    Elsewhere a product's last bits depend on its height, so each layer is read with as many rows as the model's own
     logits have: only so is the last layer equal to them.
     """
-    if runner.kind == "engine":
+    if runner.exact:
         size = max(1, _FLOATS // (n_layers * runner.config.n_vocab))
         yield from ((slice(None), slice(at, at + size)) for at in range(0, n, size))
     else:

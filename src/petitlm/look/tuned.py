@@ -46,7 +46,7 @@ class TunedLens:
         return (x + x @ self.weights[block].T + self.biases[block]).astype(np.float32)
 
     def check(self, model: Model) -> list[Check]:
-        """Return whether the lens was made for these weights.
+        """Return what there is to say of this lens with these weights: something, if it was made for others.
 
         Raises: UsageError if it cannot be: other blocks or another width.
         """
@@ -54,9 +54,10 @@ class TunedLens:
         if self.shape != (config.n_layers, config.d_model):
             raise UsageError(f"the tuned lens has {self.shape[0]} blocks of width {self.shape[1]} and {model.name} has "
                              f"{config.n_layers} of width {config.d_model}; train one for this model")
-        others = float(self.made.get("digest") != model.runner.digest)
-        return [Check("the tuned lens was made for other weights", others, None,
-                      f"made for {self.made.get('model')} in {self.made.get('bits')} bits" if others else "no")]
+        if self.made.get("digest") == model.runner.digest:
+            return []
+        made_for = f"{self.made.get('model')} in {self.made.get('bits')} bits"
+        return [Check("the tuned lens was made for other weights", 1.0, None, made_for)]
 
     def save(self, path: Path | str) -> None:
         """Write it as safetensors: `translators.{l}.weight` (D, D) and `.bias` (D,), float32; whole or not at all."""
