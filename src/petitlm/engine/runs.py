@@ -110,7 +110,9 @@ def run_text(runner: Runner, ids: Sequence[int], keeps: Sequence[TapName | Keep]
     check_length(ids, config.n_ctx)
     keeps, edits = _resolve(config, keeps, edits, len(ids), features)
     session, size = runner.session(1, len(ids)), len(ids) if _needs_all(edits) else _TOKENS
-    recorder = Recorder(config, keeps, edits, as_ints([]), dictionaries=dictionaries) if keeps or edits else None
+    recorder = None
+    if keeps or edits:
+        recorder = Recorder(config, keeps, edits, as_ints([]), dictionaries=dictionaries, length=len(ids))
     logits, n = np.empty((len(ids) if wanted == "all" else int(wanted == "last"), config.n_vocab), np.float32), 0
     for begin in range(0, len(ids), size):
         chunk = as_ints(ids[begin : begin + size])

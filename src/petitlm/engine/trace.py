@@ -90,6 +90,9 @@ class Keep:
         """
         if self.head is not None:
             x = np.ascontiguousarray(x[:, np.asarray(self.head)])
+        if self.norm and by_head(str(self.tap)):  # of what a token sees, added up in order: later keys change no bit
+            seen = np.where(np.isneginf(x), np.float32(0), x)
+            return np.sqrt((seen * seen).cumsum(-1)[..., -1])
         if self.norm:
             return np.sqrt((x * x).sum(-1))
         if self.project is not None:
@@ -129,12 +132,13 @@ class Dictionary(Protocol):
 class Recorder:
     """A tap that keeps the values asked for and makes the edits, in the order given.
 
-    `edits` are made in every text; `variants[s]` in the text of cache slot s alone.
+    `edits` are made in every text; `variants[s]` in the text of cache slot s alone. `length` may say how many tokens
+    there will be of one text from its start: then its scores and patterns are put where they belong at once.
     """
 
     def __init__(self, config: ModelConfig, keeps: Sequence[TapName | Keep], edits: Sequence[Edit], positions: Ints,
                  slots: Ints | None = None, *, variants: Mapping[int, Sequence[Edit]] | None = None,
-                 dictionaries: Sequence[Dictionary] = ()) -> None:
+                 dictionaries: Sequence[Dictionary] = (), length: int | None = None) -> None:
         features = [d.name for d in dictionaries]
         self._keeps: dict[str, Keep] = {}
         for keep in keeps:
@@ -157,7 +161,8 @@ class Recorder:
         self.only_reads = not self._edits
         self._late = {*_BEHIND, *(d.name for d in dictionaries if d.reads in _BEHIND)}
         self._changes: dict[str, Floats] = {}
-        self._parts: dict[str, list[tuple[Ints, Ints, Any]]] = {}
+        self._parts: dict[str, list[_Part]] = {}
+        self._length, self._rooms = length, dict[str, Floats]()  # room (H, T, T) for all of a tap
         self.go_on(positions, slots)
 
     def go_on(self, positions: Ints, slots: Ints | None = None, wanted: Ints | None = None) -> None:
@@ -209,11 +214,20 @@ class Recorder:
         if keep is None:
             return
         slots, positions, rows = self._chosen(name in self._late, keep.at)
-        if rows is not None:
-            kept = keep.reduce(x[rows])
-        else:  # x may lie in memory that the next step writes to; scores and patterns are made for each
-            kept = keep.reduce(x.copy() if keep.whole and not by_head(name) else x)
+        if rows is None and keep.whole and by_head(name) and self._length is not None:
+            self._put(name, x, int(positions[0]), self._length)
+            return
+        # a copy: x may lie in memory that the next step writes to
+        kept = keep.reduce(x[rows]) if rows is not None else keep.reduce(x.copy("K") if keep.whole else x)
         self._parts.setdefault(name, []).append((slots, positions, kept))
+
+    def _put(self, name: str, x: Floats, at: int, length: int) -> None:
+        """Put a step's rows (N, H, S) where they belong; what nobody may see stays as it is."""
+        if name not in self._rooms:
+            shape, unseen = (x.shape[1], length, length), _unseen(name)
+            self._rooms[name] = np.full(shape, unseen, x.dtype) if unseen else np.zeros(shape, x.dtype)
+            self._parts[name] = []
+        self._rooms[name][:, at : at + len(x), : x.shape[-1]] = x.swapaxes(0, 1)
 
     def _chosen(self, late: bool, at: Which) -> tuple[Ints, Ints, NDArray[np.intp] | None]:
         """Return slots and positions of the tokens at some positions, and which of the step's they are; None if all."""
@@ -237,6 +251,8 @@ class Recorder:
 
     def _whole(self, name: str, parts: list[_Part], slot: int | None, at: Which, n_seen: int | None) -> Any:
         """Put the parts of several steps together: tokens of one text alone, or of all."""
+        if name in self._rooms:
+            return self._rooms.pop(name)
         top, chosen = self._keeps[name].top, list[Any]()
         for slots, positions, x in parts:
             mine = np.ones(len(slots), bool) if slot is None else slots == slot
