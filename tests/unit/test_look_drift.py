@@ -39,8 +39,8 @@ def with_change(shape: str, name: str | None = None, layers: str = "engine", bit
         weights[name] = (weights[name] + 0.1 * weights[name].std() * noise).astype(np.float32)
     kernels = make_kernels(1)
     runner = EngineRunner(config, packed(config, weights, bits, kernels), kernels, "f32")
-    words = words_tokenizer([f"w{i}" for i in range(config.n_vocab)])
-    return Made(name or "same", runner if layers == "engine" else TorchRunner(decoder_of(runner)), words, bits, "f32")
+    return dataclasses.replace(random_model(shape, bits), name=name or "same", cache="f32",
+                               runner=runner if layers == "engine" else TorchRunner(decoder_of(runner)))
 
 
 @pytest.mark.parametrize("layers", ["engine", "torch"])
@@ -143,7 +143,7 @@ def test_results_have_tables_and_a_page(result: str) -> None:
     model, reference = random_model("gpt", 4), random_model("gpt", 32)
     found = look.drift(model, reference, TEXTS) if result == "drift" else look.diff(model, reference, TEXTS[0])
     text, html = found.table(), found.html()
-    assert all(table.title in text for table in found.tables()) and html.count("<figure>") == len(found.charts())
+    assert all(table.title in text for table in found.tables()) and html.count("<figure") == len(found.charts())
     named = found.to_dict()["about"]["arguments"]["reference"]
     assert named["bits"] == 32 and named["digest"] == reference.runner.digest
 
@@ -204,8 +204,22 @@ def test_roles_of_heads_that_changed_are_found() -> None:
         blueprint.weights["blocks.1.attn.q.weight"])})
     model, reference = broken.load(), blueprint.load()
     task = dataclasses.astuple(lying_pair())
-    found = look.drift(model, reference, [task[0]], task=task)
+    found = look.drift(model, reference, [task[0]], pairs=[task])
     roles = {role.name: role for role in found.roles}
     assert roles["previous token"].correlation == 1 and roles["previous token"].shared == 1
     assert roles["induction"].reference[1, 0] > 0.95 and roles["induction"].model[1, 0] < 0.1
     assert roles["carries the answer"].reference[1, 0] == pytest.approx(20, rel=1e-3)
+
+
+def test_a_circuit_that_survives_four_bits_is_the_same_circuit() -> None:
+    """C1 held exactly in 4 bits: the same edges, as faithful; and the pairs are judged on texts not chosen on."""
+    from petitlm.look.mechanisms import circuits_of
+    from petitlm.look.zoo.induction import exact_induction, lying_pair
+
+    pairs = [dataclasses.astuple(lying_pair(seed)) for seed in range(4)]
+    found = circuits_of(exact_induction().load(4), exact_induction().load(32), pairs)
+    assert found.shared_edges == found.shared_nodes == 1 and not found.lost and not found.gained
+    assert found.n_edges[0] == found.n_edges[1] > 1
+    assert found.transferred == pytest.approx(found.faithfulness[0]) and found.faithfulness[1] > 0.8
+    with pytest.raises(UsageError, match="2 parts"):
+        look.drift(exact_induction().load(), exact_induction().load(), [pairs[0][0]], pairs=[pairs[0][:2]])

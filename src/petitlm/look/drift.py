@@ -28,7 +28,7 @@ from petitlm.look.distances import (
     text_loss,
 )
 from petitlm.look.exchange import Exchange, Exchanges
-from petitlm.look.mechanisms import Role, Task, roles_of, roles_table
+from petitlm.look.mechanisms import CircuitOverlap, Pairs, Role, circuits_of, roles_of, roles_table
 from petitlm.look.models import Model, Text
 from petitlm.look.page import bars, heat, lines
 from petitlm.look.results import Check, Evidence, Result, Table, about, model_facts
@@ -77,6 +77,7 @@ class Drift(Result):
     inside: Inside
     exchange: Exchange
     roles: tuple[Role, ...]
+    circuits: CircuitOverlap | None = None
     survival: Survival | None = None
 
     @property
@@ -94,7 +95,7 @@ class Drift(Result):
                         [[i, float(a), float(k)] for i, (a, k) in enumerate(
                             zip(self.inside.lens, self.inside.lens_kl, strict=True))]),
                   roles_table(self.roles)]
-        return tables if self.survival is None else [*tables, self.survival.table()]
+        return tables + [part.table() for part in (self.circuits, self.survival) if part is not None]
 
     def _parts(self) -> Table:
         x, worst = self.exchange, self.worst
@@ -135,12 +136,13 @@ class Drift(Result):
         return drawings if self.survival is None else [*drawings, *self.survival.charts()]
 
 
-def drift(model: Model, reference: Model, texts: Sequence[Text], *, task: Task | None = None,
+def drift(model: Model, reference: Model, texts: Sequence[Text], *, pairs: Pairs = (),
           dictionary: str | Path | None = None) -> Drift:
     """Compare a model with a reference of the same shape over some texts.
 
-    Each part is also exchanged between the two, which takes 4 L + 8 runs of each text. `task` (clean text, corrupt
-    text, answer, and perhaps another) says an answer that heads carry, by patching them; `dictionary` the folder of a
+    Each part is also exchanged between the two, which takes 4 L + 8 runs of each text. With `pairs`
+    (each a clean text, a corrupt one, an answer, and perhaps another) heads are patched to see which carry the answer,
+    and with two pairs or more the circuits of both models are found and compared. `dictionary` is the folder of a
     sparse dictionary, to see which of its features survive.
     Raises: UsageError for models of two shapes or tokenizers, or no text; ContextError.
     """
@@ -160,10 +162,12 @@ def drift(model: Model, reference: Model, texts: Sequence[Text], *, task: Task |
     n_predicted = max(1, said.n_tokens - len(every))
     loss, reference_loss = np.sum(losses, axis=0) / n_predicted
     exchange = exchanges.result()
-    return Drift(about(model, "drift", reference=model_facts(reference), texts=texts, task=task,
+    return Drift(about(model, "drift", reference=model_facts(reference), texts=texts, pairs=pairs,
                        dictionary=dictionary),
                  said.n_tokens, said.mean_kl, said.agreement, float(loss), float(reference_loss), inside.result(),
-                 exchange, roles_of(model, reference, task), None if survivals is None else survivals.result(),
+                 exchange, roles_of(model, reference, pairs),
+                 circuits_of(model, reference, pairs) if len(pairs) > 1 else None,
+                 None if survivals is None else survivals.result(),
                  checks=_checks(exchange, said.mean_kl))
 
 

@@ -6,6 +6,7 @@ from petitlm.errors import UsageError
 from petitlm.files import read_text
 
 MAX_BYTES = 64 << 20
+_FEWEST = 12  # records of a mixture: with fewer some families round to none
 
 
 def texts_of(file: str | None, n: int, seed: int = 0, *, held_out: bool = False) -> list[str]:
@@ -23,5 +24,6 @@ def texts_of(file: str | None, n: int, seed: int = 0, *, held_out: bool = False)
     from petitlm.data import TRAIN, Mixture, make_records, text_of
     from petitlm.data.record import HELDOUT_STRUCTURES
 
-    mixture = Mixture(0, n, seed=seed) if held_out else Mixture(n, 0, seed=seed)
+    enough = max(n, _FEWEST)
+    mixture = Mixture(0, enough, seed=seed) if held_out else Mixture(enough, 0, seed=seed)
     return [text_of(record) for record in make_records(mixture).split(HELDOUT_STRUCTURES if held_out else TRAIN)][:n]
