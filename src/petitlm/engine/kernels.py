@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -158,8 +159,10 @@ class NativeKernels:
         self._engine.attend(cache.native, positions, slots, q, scale, z)
         return z
 
-    def scores(self, cache: LayerCache, positions: Ints, slots: Ints, q: Floats, scale: float) -> Floats:
-        out = np.empty((q.shape[1], q.shape[0], int(positions.max()) + 1), np.float32)
+    def scores(self, cache: LayerCache, positions: Ints, slots: Ints, q: Floats, scale: float,
+               memory: Floats | None = None) -> Floats:
+        shape = q.shape[1], q.shape[0], int(positions.max()) + 1
+        out = np.empty(shape, np.float32) if memory is None else memory[: prod(shape)].reshape(shape)
         self._engine.scores(cache.native, positions, slots, q, scale, out)
         return out
 

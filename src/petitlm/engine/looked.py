@@ -58,6 +58,7 @@ class LookedProgram:
         self._program, self._pauses = record(config, weights, turns, names, lasting=lasting)
         self._shapes = [tap_shape(config, p.name, 1)[1:] if len(p.buffers) == 1 else () for p in self._pauses]
         self._config, self._names, self._lasting, self._lock = config, names, lasting, Lock()
+        self._memory = np.empty(0, np.float32)  # of one layer's scores: new memory would cost more than the kernel
 
     def run(self, kernels: NativeKernels, batch: Batch, tap: Tap) -> Floats:
         """Run a batch, show the tap the values at this program's taps; return the logits (M, V).
@@ -100,7 +101,11 @@ class LookedProgram:
         q, k, v, z = (self._program.view(buffer) for buffer in pause.buffers)
         kv = len(k), config.n_kv_heads, config.d_head
         kernels.store(cache, *where, k.reshape(kv), v.reshape(kv))
-        scores = kernels.scores(cache, *where, q.reshape(len(q), config.n_heads, config.d_head), pause.scale)
+        needed = config.n_heads * len(q) * (int(batch.positions.max()) + 1)
+        if self._memory.size < needed:
+            self._memory = np.empty(needed, np.float32)
+        q = q.reshape(len(q), config.n_heads, config.d_head)
+        scores = kernels.scores(cache, *where, q, pause.scale, self._memory)
         scores = tap(pause.name + "hook_attn_scores", scores)
         pattern = kernels.softmax(*where, scores, in_place=pause.name + "hook_attn_scores" not in self._names)
         z[...] = kernels.mix(cache, *where, tap(pause.name + "hook_pattern", pattern)).reshape(z.shape)
