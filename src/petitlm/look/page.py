@@ -19,6 +19,7 @@ from petitlm.look.results import Check, Evidence, Result
 from petitlm.look.text import KINDS
 
 _LONGEST, _LONGEST_CALL = 1500, 4000  # characters of an argument that are shown, of a call
+_MOST = 8  # texts of a list that are shown
 
 __all__ = ["bars", "document", "graph", "heat", "lines", "page", "scatter", "section", "tokens"]
 
@@ -67,7 +68,8 @@ def _shown(value: Any) -> str:
     if _is_model(value):
         return f"{value['name']} in {value['bits']} bits, {value['layers']} layers, weights {value['digest'][:12]}"
     if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
-        value = "\n".join(f"– {item}" for item in value)
+        more = [f"… ({len(value):,} in all)"] if len(value) > _MOST else []
+        value = "\n".join([*(f"– {item}" for item in value[: _MOST - len(more)]), *more])
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text):,} characters)"
 
