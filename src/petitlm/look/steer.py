@@ -103,7 +103,7 @@ class Steering(Result):
         name = " − ".join([self.metric["answer"], *([self.metric["versus"]] if "versus" in self.metric else [])])
         rows = [(s.strength, s.metric, s.share, s.loss, s.loss - before.loss, s.kl) for s in self.sweep]
         blocks = [(b.block, b.norm, b.relative, b.agreement, b.metric, b.block in self.chosen) for b in self.blocks]
-        tables = [Table(f"Effect after the prompts ({self.n_prompts}), cost on neutral text ({self.n_neutral:,} predictions)",
+        tables = [Table(f"Effect after {self.n_prompts} prompt(s), cost on {self.n_neutral:,} tokens of neutral text",
                         ("strength", name, "likeliest", "loss", "added loss", "KL"), rows,
                         f"added after block {', '.join(map(str, self.chosen))}; loss and KL in nats a token"),
                   Table("The direction, block by block",
