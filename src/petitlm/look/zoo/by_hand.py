@@ -10,6 +10,7 @@ from petitlm.engine.runs import run_text, run_texts
 from petitlm.look.dla import dla
 from petitlm.look.edges import attribute_edges
 from petitlm.look.heads import heads
+from petitlm.look.identities import identities
 from petitlm.look.lens import lens
 from petitlm.look.patch import Patched, patch
 from petitlm.look.zoo.backup import MARGIN, backup, backup_pair
@@ -29,6 +30,8 @@ def c1(bits: int | None) -> Iterator[Found]:
         off = max(float(np.abs(model.runner.weight(name) - np.asarray(blueprint.weights[name], np.float32)).max())
                   for name in blueprint.config.tensor_shapes())
         yield Found(case, "largest error of a weight", "0: held exactly", off, at_most=0.0)
+    holds = identities(model, repeated_prompt(0)).checks
+    yield equals(case, "identities that hold", len(holds), sum(check.ok for check in holds), 0)
     scores = heads(model, period=N_TOKENS, start=[0], n_texts=4)
     yield Found(case, "previous-token score of head 0.0", "1", float(scores.previous[0, 0]), at_least=1 - 1e-6)
     yield Found(case, "induction score of head 1.0", "1", float(scores.induction[1, 0]), at_least=1 - 1e-6)
@@ -125,8 +128,7 @@ def c2_gradients() -> Iterator[Found]:
                       graddrop=True)
     assert isinstance(found, Attributed)
     assert found.graddrop is not None
-    yield Found("C3", "GradDrop of z:0.0, over its effect", "1024, by construction",
-                float(np.abs(found.graddrop).max()) / REMAINDER, at_least=100.0)
+    yield equals("C3", "GradDrop of z:0.0, whose effect is 1/128", DIRECT, float(np.abs(found.graddrop).max()), 0.1)
 
 
 def _place(found: Patched, name: str) -> tuple[int, int]:

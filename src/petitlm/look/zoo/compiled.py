@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from petitlm.engine.runs import run_text
+from petitlm.look.circuit import circuit
 from petitlm.look.edges import attribute_edges
 from petitlm.look.zoo.compiler import NUMBER, TOP
 from petitlm.look.zoo.found import Found, Trial, equals
@@ -54,6 +55,16 @@ def c7(name: str, method: str) -> Iterator[Found]:
     case = f"C7 {name}"
     yield equals(case, "share of results that are right", 1.0, said_right(program), 0.0)
     yield _edges(case, program, method)
+    if name != "brackets":  # its edges matter in few texts each: no small set of pairs needs them all
+        yield from _circuit(case, program)
+
+
+def _circuit(case: str, program: Program, n_pairs: int = 8) -> Iterator[Found]:
+    rng, truth = np.random.default_rng(0), program.compiled.varying
+    pairs = [(p.clean, p.corrupt, p.answer, p.versus) for p in (program.pair(rng) for _ in range(n_pairs))]
+    found = circuit(program.compiled.blueprint.load(), pairs, method="acdc")
+    yield equals(case, "circuit by acdc: edges too many or too few", 0, len(truth ^ set(found.edges)), 0)
+    yield equals(case, "circuit: faithfulness on other texts", 1.0, found.held_out.faithfulness, 1e-3)
 
 
 def c7_edges(name: str, method: str) -> Iterator[Found]:
