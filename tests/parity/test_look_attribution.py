@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -230,6 +232,26 @@ def test_edges_from_the_embedding_add_up_to_the_whole(models: dict[str, Made], f
 def test_what_cannot_be_asked_is_said(models: dict[str, Made], wrong: dict, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         look.attribute(models["phi4"], **dict(clean=CLEAN, corrupt=CORRUPT, answer=12, versus=33) | wrong)
+
+
+@pytest.mark.parametrize("over", ["heads", "edges"])
+def test_without_torch_it_says_what_needs_it(models: dict[str, Made], over: str, monkeypatch) -> None:
+    for module in ("attribution", "edges"):
+        monkeypatch.setitem(sys.modules, f"petitlm.look.gradients.{module}", None)
+        monkeypatch.delattr(f"petitlm.look.gradients.{module}", raising=False)
+    with pytest.raises(UsageError, match=r"gradients torch; install petitlm\[train\]"):
+        look.attribute(models["phi4"], CLEAN, CORRUPT, 12, 33, over=over)
+    assert look.patch(models["phi4"], CLEAN, CORRUPT, 12, 33).effects.any()  # needs neither
+
+
+def test_positions_and_blocks_narrow_what_is_asked(models: dict[str, Made]) -> None:
+    found = look.attribute(models["llama4"], CLEAN, CORRUPT, 12, 33, positions=[-1, 2], each=True, blocks=[1])
+    whole = look.attribute(models["llama4"], CLEAN, CORRUPT, 12, 33, each=True)
+    assert len(found.columns) == 2
+    assert [s.tap for s in found.sums] == ["z:1"]
+    flat = dict(zip([n for row in whole.names for n in row], whole.estimates.flat, strict=True))
+    for names, estimates in zip(found.names, found.estimates, strict=True):
+        assert [flat[name] for name in names] == pytest.approx(list(estimates))
 
 
 def test_pages_and_tables_are_made(models: dict[str, Made]) -> None:

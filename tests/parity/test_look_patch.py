@@ -117,6 +117,19 @@ def test_ablations_need_no_second_text(models: dict[str, Made], ablation: str, m
     assert found.checks == ()
 
 
+@pytest.mark.parametrize("ablation", ["zero", "mean"])
+def test_neurons_can_be_ablated(models: dict[str, Made], ablation: str) -> None:
+    model, tap = models["gpt q4"], "blocks.1.mlp.hook_post"
+    found = look.patch(model, CLEAN, None, ANSWER, VERSUS, over="neurons", ablation=ablation, most=5, blocks=[1])
+    x = run_text(model.runner, CLEAN, [tap])[tap]
+    for (name,), (effect,) in zip(found.names, found.effects, strict=True):
+        changed = x.copy()
+        neuron = parse_unit(model.config, name).neuron
+        changed[:, neuron] = 0.0 if ablation == "zero" else x[:, neuron].mean()
+        after = metric(run_text(model.runner, CLEAN, edits=[whole(tap, changed)]).logits)
+        assert effect == pytest.approx(after - found.base, abs=2e-5)
+
+
 def test_given_parts_are_changed_in_every_run(models: dict[str, Made]) -> None:
     model = models["phi q4"]
     with_it = look.patch(model, CLEAN, CORRUPT, ANSWER, VERSUS, given=["z:0.1"])

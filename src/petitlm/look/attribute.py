@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ from petitlm.look.results import Check, Evidence, Result, Table, about
 from petitlm.look.swaps import Into, Swap
 from petitlm.look.units import Grid, Unit, make_grid
 from petitlm.taps import full_names, short_name
+
+if TYPE_CHECKING:
+    from petitlm.look.edges import AttributedEdges
 
 METHODS = ("atp", "atp*", "ig")
 _BETTER = {"atp": ", or take method atp* or ig", "atp*": ", or take method ig", "ig": ""}
@@ -112,7 +115,8 @@ class Attributed(Result):
 def attribute(model: Model, clean: Text, corrupt: Text, answer: str | int, versus: str | int | None = None, *,
               over: str = "heads", method: str | None = None, into: Into = "corrupt",
               positions: Sequence[int] | None = None, each: bool | None = None, blocks: Iterable[int] | None = None,
-              graddrop: bool = False, confirm: int = 10, most: int = 200, tolerance: float = 0.02) -> Result:
+              graddrop: bool = False, confirm: int = 10, most: int = 200,
+              tolerance: float = 0.02) -> Attributed | AttributedEdges:
     """Estimate what `patch` would find for every part, with the `confirm` largest patched exactly.
 
     Arguments are those of `patch`. `method` is atp (one gradient), atp* (the softmax recomputed), or ig (integrated

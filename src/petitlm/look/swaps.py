@@ -39,6 +39,7 @@ class Swap:
         self.model, self.runner, self.metric, self.ablation = model, model.runner, metric, ablation
         self.ids, self.other, self.first = _texts(model, clean, corrupt, into, ablation)
         self._values: dict[tuple[bool, str], Floats] = {}
+        self._frozen: dict[Unit, Edit] = {}
         self.base = self._measure(self.ids)
         self.source = self._measure(self.other) if self.other is not None else float("nan")
 
@@ -108,7 +109,9 @@ class Swap:
 
     def freeze(self, unit: Unit) -> Edit:
         """Return the edit that keeps a unit as it is in the base run."""
-        return _edit(unit, self.at(unit), "replace", self.value(unit, of_base=True))
+        if unit not in self._frozen:  # asked for again with every sender
+            self._frozen[unit] = _edit(unit, self.at(unit), "replace", self.value(unit, of_base=True))
+        return self._frozen[unit]
 
     def effects(self, units: Sequence[Sequence[Unit]]) -> NDArray[np.float64]:
         """Return how much the metric changes from the base run when each group of units is changed together.
