@@ -103,18 +103,21 @@ class Risks(Result):
         return tables
 
     def charts(self) -> list[str]:
-        from petitlm.look.page import bars, scatter
+        from petitlm.look.page import bars, lines
 
         if not self.measured:
             return [bars("Risk that the answer is wrong", [a.answer.strip()[:40] for a in self.answers],
                          [a.risk for a in self.answers])]
         drawn = []
         for m in self.measured:
-            points = [(f"{b.n} answers", b.predicted, b.observed) for b in m.bins]
-            drawn.append(scatter(f"Reliability: {m.part}", points, "predicted risk", "share that was wrong"))
+            predicted = [b.predicted for b in m.bins]
+            drawn.append(lines(f"Reliability: {m.part}", predicted, {
+                "observed": [b.observed for b in m.bins], "low": [b.low for b in m.bins],
+                "high": [b.high for b in m.bins], "as predicted": predicted}, x_label="predicted risk",
+                y_label="share that was wrong"))
         last = self.measured[-1]
-        return [*drawn, bars(f"Each sign alone: {last.part}", list(last.alone),
-                             [v or 0.0 for v in last.alone.values()], unit="AUROC")]
+        return [*drawn, bars(f"Each sign alone, above chance: {last.part}", list(last.alone),
+                             [0.0 if v is None else v - 0.5 for v in last.alone.values()], unit="AUROC − 0.5")]
 
 
 def risk(model: Answering, texts: Sequence[Text], *, expected: Sequence[str] | None = None,
