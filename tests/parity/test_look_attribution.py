@@ -15,7 +15,7 @@ from petitlm import look
 from petitlm.errors import UsageError
 from petitlm.look.edge_runs import EdgeRunner
 from petitlm.look.edges import exact_edges
-from petitlm.look.gradients.attribution import Question, estimate
+from petitlm.look.gradients.attribution import Question, estimate, layers_of
 from petitlm.look.gradients.softmax import log_mean, secant_softmax
 from petitlm.look.gradients.watching import Watch, put, run_rows
 from petitlm.look.models import Metric
@@ -30,13 +30,14 @@ FAMILIES = ["phi", "llama", "gpt"]
 
 @pytest.fixture(scope="module")
 def models() -> dict[str, Made]:
-    """Three families with random weights, on the engine: in 32 bits, and in 4."""
+    """Three families with random weights: on the engine in 32 and in 4 bits, and on the torch layers."""
     shapes = {"phi": "phi, kv groups, tied", "llama": "llama", "gpt": "gpt"}
-    return {f"{name}{bits}": random_model(shape, bits) for name, shape in shapes.items() for bits in (32, 4)}
+    return {**{f"{name}{bits}": random_model(shape, bits) for name, shape in shapes.items() for bits in (32, 4)},
+            **{f"{name} torch": random_model(shape, layers="torch") for name, shape in shapes.items()}}
 
 
 def question(model: Made) -> Question:
-    return Question(model.runner, CORRUPT, CLEAN, METRIC)
+    return Question(layers_of(model.runner), CORRUPT, CLEAN, METRIC)
 
 
 def run_with(asked: Question, tap: str, value: torch.Tensor) -> float:
@@ -156,14 +157,15 @@ def test_steps_follow_the_tolerance(models: dict[str, Made]) -> None:
     assert gaps[1e-5][1] > gaps[0.05][1]
 
 
-@pytest.mark.parametrize("name", ["phi32", "llama32", "gpt32", "phi4", "llama4", "gpt4"])
-def test_all_edges_on_are_the_model_itself(models: dict[str, Made], name: str) -> None:
-    model = models[name]
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("layers", ["32", "4", " torch"])
+def test_all_edges_on_are_the_model_itself(models: dict[str, Made], family: str, layers: str) -> None:
+    model = models[family + layers]
     runner = EdgeRunner(model.runner, [CLEAN, CORRUPT[:5]])
     own = runner.own()
     expected = [look.make_metric(model, 12, 33)(model_logits(model, ids)) for ids in (CLEAN, CORRUPT[:5])]
     # In 4 bits what goes into a projection is rounded to 8, head by head here and all heads together there.
-    bound = 2e-5 if "32" in name else 0.2
+    bound = 0.2 if layers == "4" else 2e-5
     assert [METRIC(row) for row in own.logits] == pytest.approx(expected, abs=bound)
     other = EdgeRunner(model.runner, [CORRUPT, CLEAN[:5]]).own()
     off = runner.run(np.zeros_like(runner.graph.exists), other.outputs)
@@ -194,7 +196,7 @@ def test_eap_is_the_slope_of_every_edges_exact_effect(models: dict[str, Made], f
     from petitlm.look.gradients.edges import estimate_edges
 
     model = models[family + "32"]
-    found = estimate_edges(model.runner, CORRUPT, CLEAN, METRIC, "eap", 0.02)
+    found = estimate_edges(layers_of(model.runner), CORRUPT, CLEAN, METRIC, "eap", 0.02)
     runner = EdgeRunner(model.runner, [CORRUPT])
     own, other = runner.own(), EdgeRunner(model.runner, [CLEAN]).own()
     graph, step = runner.graph, 0.02

@@ -78,9 +78,10 @@ class Circuit(Result):
         shown = list(zip(self.edges, self.scores, strict=True))[:_DRAWN]
         drawn = [graph(f"The circuit: its {len(shown)} largest edges",
                        *graph_parts([edge for edge, _ in shown], [score for _, score in shown]))]
-        if len(self.curve) > 1:
-            drawn.append(lines("How many edges it takes", [n for n, _ in self.curve],
-                               {"faithfulness": [f for _, f in self.curve]}, x_label="edges",
+        curve = [(n, f) for n, f in self.curve if n <= 8 * len(self.edges)]  # beyond that it is level
+        if len(curve) > 1:
+            drawn.append(lines("How many edges it takes", [n for n, _ in curve],
+                               {"faithfulness": [f for _, f in curve]}, x_label="edges",
                                y_label="share of the difference kept"))
         losses = self.held_out.losses[::-1]
         return [*drawn, bars("What goes with each node", [n for n, _ in losses], [x for _, x in losses],

@@ -89,14 +89,15 @@ def score_edges(model: Model, pairs: Sequence[Pair], method: str, tolerance: flo
         raise UsageError(f"method={method!r} is not known; choose one of {', '.join(SCORES)} or acdc")
     graph = Graph(model.config)
     total = np.zeros(graph.exists.shape)
+    half = None if method == "exact" else gradient_half()
+    layers = None if half is None else half.layers_of(model.runner)
     for pair in pairs:
-        if method == "exact":
+        if half is None:
             scores = np.zeros_like(total)
             scores[graph.exists] = exact_edges(model, pair.clean, pair.corrupt, pair.metric,
                                                graph.edges(graph.exists))[0]
         else:
-            scores = gradient_half().estimate_edges(model.runner, pair.clean, pair.corrupt, pair.metric, method,
-                                                    tolerance).scores
+            scores = half.estimate_edges(layers, pair.clean, pair.corrupt, pair.metric, method, tolerance).scores
         total -= scores / len(pairs)
     return total
 

@@ -105,7 +105,8 @@ def attribute_edges(model: Model, clean: Text, corrupt: Text, answer: str | int,
         values, steps, confirmed = np.zeros(graph.exists.shape), 0, []
         values[graph.exists] = scores
     else:
-        found = gradient_half().estimate_edges(model.runner, swap.ids, swap.other, metric, method, tolerance)
+        half = gradient_half()
+        found = half.estimate_edges(half.layers_of(model.runner), swap.ids, swap.other, metric, method, tolerance)
         values, steps = found.scores, found.steps
         best = graph.edges(_largest(graph, values, confirm))
         exact, off = exact_edges(model, swap.ids, swap.other, metric, best)

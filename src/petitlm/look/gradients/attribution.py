@@ -26,6 +26,7 @@ from petitlm.look.gradients.decoders import decoder_of
 from petitlm.look.gradients.softmax import secant_softmax
 from petitlm.look.gradients.watching import Watch, all_rows, cut, gradients, put, run_rows, values
 from petitlm.look.models import Metric
+from petitlm.model import Decoder
 from petitlm.model.batch import causal_scores
 from petitlm.sizes import weight_bytes
 from petitlm.taps import by_head, full_names
@@ -63,13 +64,17 @@ class Estimates:
         return max(abs(self.total), *map(abs, self.exact.values()))
 
 
+def layers_of(runner: Runner) -> Decoder:
+    """Return the torch layers to take gradients of: in float64 where they are small."""
+    return decoder_of(runner, torch.float64 if weight_bytes(runner.config, 32) * 2 <= _WIDE else torch.float32)
+
+
 class Question:
     """Two runs of the same torch layers, and what they have at some taps."""
 
-    def __init__(self, runner: Runner, base: list[int], source: list[int], metric: Metric) -> None:
-        config = runner.config
-        self.decoder = decoder_of(runner, torch.float64 if weight_bytes(config, 32) * 2 <= _WIDE else torch.float32)
-        self.config, self.base, self.source, self.metric = config, base, source, metric
+    def __init__(self, decoder: Decoder, base: list[int], source: list[int], metric: Metric) -> None:
+        self.decoder, self.config = decoder, decoder.config
+        self.base, self.source, self.metric = base, source, metric
         self._values: tuple[dict[str, Tensor], dict[str, Tensor]] = ({}, {})
         self.results = tuple(values(self.decoder, ids, metric, [])[1] for ids in (base, source))
 
@@ -105,7 +110,7 @@ def estimate(runner: Runner, base: list[int], source: list[int], metric: Metric,
     `ig` takes three times the steps until what it adds up to is within `tolerance` of what replacing the tap does, or
     ends at the last of STEPS.
     """
-    question = Question(runner, base, source, metric)
+    question = Question(layers_of(runner), base, source, metric)
     found = Estimates({}, {tap: _reduced(tap, question.change(tap) ** 2) ** 0.5 for tap in taps},
                       question.replaced(taps), question.results[1] - question.results[0])
     if method == "ig":

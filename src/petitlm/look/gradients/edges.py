@@ -19,12 +19,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from petitlm.engine.runs import Runner
-from petitlm.look.gradients.attribution import STEPS, TOKENS, Question, chunks, new_points
+from petitlm.look.gradients.attribution import STEPS, TOKENS, Question, chunks, layers_of, new_points
 from petitlm.look.gradients.watching import Watch, all_rows, gradients
 from petitlm.look.graph import Graph
 from petitlm.look.models import Metric
 from petitlm.model import Decoder
+
+__all__ = ["EdgeEstimates", "estimate_edges", "layers_of"]
 
 
 @dataclass
@@ -42,11 +43,11 @@ class EdgeEstimates:
         return float(self.scores[:, 0].sum()) - self.total
 
 
-def estimate_edges(runner: Runner, base: list[int], source: list[int], metric: Metric, method: str,
+def estimate_edges(decoder: Decoder, base: list[int], source: list[int], metric: Metric, method: str,
                    tolerance: float) -> EdgeEstimates:
-    """Return the scores of all edges for one pair of texts, by `method` eap or eap-ig."""
-    question = Question(runner, base, source, metric)
-    graph, moved = Graph(runner.config), _moved(question)
+    """Return the scores of all edges for one pair of texts, by `method` eap or eap-ig; see `layers_of`."""
+    question = Question(decoder, base, source, metric)
+    graph, moved = Graph(decoder.config), _moved(question)
     total = question.results[1] - question.results[0]
     if method == "eap":
         return EdgeEstimates(_scores(graph, moved, _gradients(question, graph, [0.0])), total, 1)
