@@ -94,6 +94,9 @@ def test_without_torch_it_does_what_it_can(monkeypatch: pytest.MonkeyPatch) -> N
     result = selftest(only="C2")
     assert [name for name, why in result.left_out if "needs torch" in why] == ["C2 and C3 by gradients"]
     assert result.ok
+    nothing = selftest(only="T1")
+    assert not nothing.found
+    assert not nothing.ok, "nothing asked is nothing found"
 
 
 def test_a_name_that_is_no_model_is_one_sentence() -> None:

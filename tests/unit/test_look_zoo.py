@@ -200,3 +200,9 @@ def test_mistakes_are_one_sentence() -> None:
         model.encode([99])
     with pytest.raises(UsageError, match="bits=4 was asked for"):
         induction().load(4, "torch")
+    with pytest.raises(UsageError, match="p=60 is not possible here"):
+        modular(60)
+    with pytest.raises(UsageError, match="no program 'quicksort'; there are previous, fraction"):
+        make_program("quicksort")
+    with pytest.raises(UsageError, match="'zebra' is no word"):
+        induction().ids("a zebra")

@@ -31,8 +31,8 @@ class Selftest(Result):
 
     @property
     def ok(self) -> bool:
-        """Whether every answer reaches its bar."""
-        return all(one.ok for one in self.found)
+        """Whether something was asked, and every answer reaches its bar."""
+        return bool(self.found) and all(one.ok for one in self.found)
 
     @property
     def missed(self) -> list[Found]:

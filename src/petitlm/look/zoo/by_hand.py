@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 
@@ -21,11 +22,11 @@ from petitlm.look.zoo.induction import N_TOKENS, exact_induction, held_margin, i
 from petitlm.look.zoo.modular import all_sums, modular
 
 
-def c1(bits: int | None) -> Iterator[Found]:
+def c1(bits: int | None, layers: Literal["engine", "torch"] = "engine") -> Iterator[Found]:
     """Induction by hand: as it was thought out, in float32, or (given bits) with weights that formats hold exactly."""
-    blueprint, margin, case = (induction(), 10.0, "C1") if bits is None else (
-        exact_induction(), held_margin(), f"C1 in {bits} bits")
-    model, within = blueprint.load(bits or 32), 1e-5 if bits is None else 5e-3 * margin
+    blueprint, margin, case = (induction(), 10.0, "C1" if layers == "engine" else "C1 on torch layers") \
+        if bits is None else (exact_induction(), held_margin(), f"C1 in {bits} bits")
+    model, within = blueprint.load(bits or 32, layers), 1e-5 if bits is None else 5e-3 * margin
     if bits is not None:
         off = max(float(np.abs(model.runner.weight(name) - np.asarray(blueprint.weights[name], np.float32)).max())
                   for name in blueprint.config.tensor_shapes())
@@ -143,6 +144,7 @@ def _effect(found: Patched, name: str) -> float:
 TRIALS = (
     Trial("C1 induction by hand", lambda: c1(None)),
     *(Trial(f"C1 in {bits} bits", lambda bits=bits: c1(bits)) for bits in (8, 4)),
+    Trial("C1 on torch layers", lambda: c1(None, "torch"), torch=True),
     Trial("C2 attribution that lies", c2), Trial("C3 cancellation", c3), Trial("C4 backup head", c4),
     Trial("C5 modular addition in closed form", c5), Trial("C2 and C3 by gradients", c2_gradients, torch=True))
 """In order."""

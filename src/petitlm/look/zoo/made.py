@@ -87,8 +87,11 @@ class Blueprint:
                     cache_for(bits), self.config.n_ctx)
 
     def ids(self, text: str) -> list[int]:
-        """Return the ids of words with spaces between them."""
-        return [self.words.index(word) for word in text.split()]
+        """Return the ids of words with spaces between them.
+
+        Raises: UsageError for a word that is none.
+        """
+        return words_tokenizer(self.words).encode(text)
 
 
 class _Words(Tokenizer):

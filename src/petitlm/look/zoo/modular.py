@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from petitlm.config import ModelConfig
+from petitlm.errors import UsageError
 from petitlm.look.zoo.made import NO_NORM_EPS, Blueprint, layout, zeros
 
 TOP = 10.0
@@ -22,7 +23,12 @@ TOP = 10.0
 
 
 def modular(p: int = 59) -> Blueprint:
-    """Return C5 for an odd p: d_model is 4 (p - 1) + 3, and the MLP has 16 (p - 1) units."""
+    """Return C5 for an odd p: d_model is 4 (p - 1) + 3, and the MLP has 16 (p - 1) units.
+
+    Raises: UsageError for an even p, whose highest frequency has no sine.
+    """
+    if p < 3 or p % 2 == 0:
+        raise UsageError(f"p={p} is not possible here; give an odd number from 3 on")
     words, n, gain = (*map(str, range(p)), "="), p - 1, 40.0
     at = layout(token=n, position=3, a=n, b=n, output=n)
     n_units = 2 * 16 * (p - 1) // 2

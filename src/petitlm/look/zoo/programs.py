@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from petitlm.errors import UsageError
 from petitlm.look.zoo.compiler import NUMBER, Compiled, compile_program
 from petitlm.look.zoo.induction import Pair
 from petitlm.look.zoo.made import BOS
@@ -48,7 +49,12 @@ class Program:
 
 
 def make_program(name: str) -> Program:
-    """Return one of PROGRAMS by its name."""
+    """Return one of PROGRAMS by its name.
+
+    Raises: UsageError if there is none.
+    """
+    if name not in PROGRAMS:
+        raise UsageError(f"there is no program {name!r}; there are {', '.join(PROGRAMS)}")
     return PROGRAMS[name]()
 
 

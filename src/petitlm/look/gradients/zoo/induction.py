@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from petitlm.config import ModelConfig
+from petitlm.errors import UsageError
 from petitlm.look.gradients.zoo.training import blueprint_of, fresh, trained
 from petitlm.look.zoo.made import NO_NORM_EPS, Blueprint
 
@@ -18,7 +19,12 @@ N_WORDS, LENGTH, PERIODS = 32, 32, (6, 16)
 
 
 def learned_induction(seed: int, n_heads: int = 1, n_steps: int = 800) -> Blueprint:
-    """Train one with `n_heads` in each block, which share the width of 64; about ten CPU seconds."""
+    """Train one with `n_heads` in each block, which share the width of 64; about ten CPU seconds.
+
+    Raises: UsageError for heads that do not divide the width.
+    """
+    if n_heads < 1 or 64 % n_heads:
+        raise UsageError(f"n_heads={n_heads} does not divide the width of 64; choose 1, 2, 4 or 8")
     config = ModelConfig(n_layers=2, d_model=64, n_heads=n_heads, d_head=64 // n_heads, d_mlp=1, n_vocab=N_WORDS,
                          n_ctx=LENGTH, norm="rms", norm_eps=NO_NORM_EPS, positions="learned", qkv_bias=False,
                          out_bias=False, mlp_bias=False)
