@@ -79,18 +79,21 @@ class Dla(Result):
     def charts(self) -> list[str]:
         from petitlm.look.page import bars, heat
 
+        least = 0.005 * max(abs(term.value) for term in self.terms)
+        note = f"Parts of less than {least:.2g} logits are left out."
         if self.unit == "head":
             grid = np.zeros(self.shape)
             for term in self.terms:
                 if term.kind == "head":
                     grid[term.layer, term.index] = term.value
-            others = [term for term in self.terms if term.kind != "head"]
+            others = [term for term in self.terms if term.kind != "head" and abs(term.value) >= least]
             return [heat("What each head wrote", [f"layer {i}" for i in range(self.shape[0])],
                          [f"head {i}" for i in range(self.shape[1])], grid, unit="logits", diverging=True),
                     bars("What everything else wrote", [t.name for t in others], [t.value for t in others],
-                         unit="logits")]
-        return [bars(f"What each {self.unit} wrote", [t.name for t in self.terms], [t.value for t in self.terms],
-                     unit="logits")]
+                         unit="logits", note=note)]
+        shown = [term for term in self.terms if self.unit == "layer" or abs(term.value) >= least]
+        return [bars(f"What each {self.unit} wrote", [t.name for t in shown], [t.value for t in shown], unit="logits",
+                     note="" if self.unit == "layer" else note)]
 
 
 def dla(model: Model, text: Text, answer: str | int, versus: str | int | None = None, *, unit: Unit = "layer",

@@ -48,14 +48,16 @@ def bars(title: str, labels: Sequence[str], values: ArrayLike, *, unit: str = ""
 
 
 def heat(title: str, row_labels: Sequence[str], column_labels: Sequence[str], values: ArrayLike, *, unit: str = "",
-         diverging: bool = False, note: str = "", texts: Sequence[Sequence[str]] | None = None) -> str:
+         diverging: bool = False, note: str = "", texts: Sequence[Sequence[str]] | None = None,
+         most: float | None = None) -> str:
     """Draw values (R, C) as coloured cells; NaN leaves a cell empty.
 
     `texts` (R, C) are shown in the cells, else the numbers where there is room. More than a few thousand cells become
-    an image, with the largest in a table.
+    an image, with the largest in a table. The scale ends at `most`, or at the largest value: drawings that are compared
+    have one scale.
     """
     grid = _values(title, values, (len(row_labels), len(column_labels)))
-    shade, low, high = _shades(grid, diverging)
+    shade, low, high = _shades(grid, diverging, most)
     if grid.size > _MOST_CELLS:
         return _image(title, row_labels, column_labels, grid, shade, _scale(low, high, unit), note)
     small = texts is None and grid.shape[1] > 16
@@ -102,8 +104,10 @@ def _values(title: str, values: ArrayLike, shape: tuple[int, ...]) -> Array:
     return array
 
 
-def _shades(grid: Array, diverging: bool) -> tuple[Array, float, float]:
+def _shades(grid: Array, diverging: bool, most: float | None = None) -> tuple[Array, float, float]:
     """Return how strong each value is drawn, -1 to 1, and what the ends of the scale mean."""
+    if most is not None:
+        return np.clip(np.nan_to_num(grid / most), -1, 1), -most if diverging else 0.0, most
     finite = grid[np.isfinite(grid)]
     if not finite.size:
         return np.zeros_like(grid), 0.0, 0.0

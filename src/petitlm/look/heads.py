@@ -71,7 +71,7 @@ class Heads(Result):
         rows, columns = ([f"{name} {i}" for i in range(n)] for name, n in
                          zip(("layer", "head"), self.previous.shape, strict=True))
         titles = ("Previous-token score", "Duplicate-token score", "Induction score")
-        drawn = [heat(title, rows, columns, getattr(self, kind), unit="share of attention",
+        drawn = [heat(title, rows, columns, getattr(self, kind), unit="share of attention", most=1.0,
                       note=f"{self.chance[kind]:.3f} by chance.") for title, kind in zip(titles, KINDS, strict=True)]
         if self.pairs:
             shown = self.pairs[: self.top]

@@ -83,7 +83,7 @@ class Lens(Result):
         chosen = sorted({round(i) for i in np.linspace(0, len(self.layers) - 1, min(_COLUMNS, len(self.layers)))})
         rows = [[p, token, *(self.top_tokens[layer][i][0] for layer in chosen), settled]
                 for i, (p, token, settled) in enumerate(zip(self.positions, self.tokens, self.settled, strict=True))]
-        note = "the likeliest next token after each layer; `settled`: from which layer on it is the model's own"
+        note = "the likeliest next token after each layer; settled: from which layer on it is the model's own"
         if len(chosen) < len(self.layers):
             note += f"; {len(chosen)} of {len(self.layers)} layers"
         return Table(f"{self.lens} lens", ["at", "token", *(self.layers[i] for i in chosen), "settled"], rows, note)
@@ -111,17 +111,17 @@ class Lens(Result):
             says = [[layer[i][0] for i in range(len(names))] for layer in self.top_tokens]
             drawn += [heat("The likeliest next token after each layer", self.layers[up], names, read.top_p[up, :, 0],
                            unit="probability", texts=says[up]),
-                      heat("How far from the model's own prediction", self.layers[up], names, read.kl[up],
-                           unit="nats", note="KL(model || lens).")]
-        x = list(range(len(self.layers)))
-        at = f"after {self.tokens[-1]!r}"
+                      heat("How far from the model's own prediction", self.layers[:0:-1], names, read.kl[:0:-1],
+                           unit="nats", note="KL(model || lens); the embedding, far from it, is left out.")]
+        x, at = list(range(len(self.layers) - 1)), f"after {self.tokens[-1]!r}"
+        if len(x) == 1:
+            return drawn
         drawn.append(lines(f"Entropy and distance {at}", x, {
-            "entropy": read.entropy[:, -1].tolist(), "KL from the model's own": read.kl[:, -1].tolist()},
-            x_label="layer (0 is the embedding)", y_label="nats"))
-        followed = {**{repr(t): np.exp(read.followed[:, -1, j]).tolist() for j, t in enumerate(self.follow)}}
+            "entropy": read.entropy[1:, -1].tolist(), "KL from the model's own": read.kl[1:, -1].tolist()},
+            x_label="block", y_label="nats"))
+        followed = {repr(t): np.exp(read.followed[1:, -1, j]).tolist() for j, t in enumerate(self.follow)}
         if followed:
-            drawn.append(lines(f"Probability {at}", x, followed, x_label="layer (0 is the embedding)",
-                               y_label="probability"))
+            drawn.append(lines(f"Probability {at}", x, followed, x_label="block", y_label="probability"))
         return drawn
 
 

@@ -64,7 +64,7 @@ class Patterns(Result):
         for row in rows:
             row += [""] * (max(map(len, rows)) - len(row))
         n_top = max(len(h.top) for h in self.heads)
-        note = f"shares of attention, the mean of {len(self.positions)} positions; `looks at`: from {last} " \
+        note = f"shares of attention, the mean of {len(self.positions)} positions; looks at: from {last} " \
                f"{self.tokens[last]!r}"
         if len(self.heads) > _ROWS:
             note += f"; {_ROWS} of {len(self.heads)} heads, the rest with --json"
@@ -82,7 +82,7 @@ class Patterns(Result):
         grids = [("the token before", "previous"), ("the first token", "first"), ("the token itself", "own")]
         drawn = [heat(f"Attention on {what}", [f"layer {i}" for i in layers],
                       [f"head {h.head}" for h in self.heads if h.layer == layers[0]],
-                      [[getattr(h, field) for h in self.heads if h.layer == i] for i in layers], unit="share")
+                      [[getattr(h, field) for h in self.heads if h.layer == i] for i in layers], unit="share", most=1.0)
                  for what, field in grids]
         return drawn
 
