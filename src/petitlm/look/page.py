@@ -16,10 +16,10 @@ from petitlm.look.graphs import graph
 from petitlm.look.grids import bars, heat, tokens
 from petitlm.look.plots import lines, scatter
 from petitlm.look.results import Check, Evidence, Result
-from petitlm.look.text import KINDS
+from petitlm.look.text import KINDS, visible
 
 _LONGEST, _LONGEST_CALL = 1500, 4000  # characters of an argument that are shown, of a call
-_MOST = 8  # texts of a list that are shown
+_MOST = 4  # items of a list that are shown
 
 __all__ = ["bars", "document", "graph", "heat", "lines", "page", "scatter", "section", "tokens"]
 
@@ -67,11 +67,17 @@ def _question(arguments: Mapping[str, Any]) -> str:
 def _shown(value: Any) -> str:
     if _is_model(value):
         return f"{value['name']} in {value['bits']} bits, {value['layers']} layers, weights {value['digest'][:12]}"
-    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+    if isinstance(value, list) and any(isinstance(item, str | list) for item in value):
         more = [f"… ({len(value):,} in all)"] if len(value) > _MOST else []
-        value = "\n".join([*(f"– {item}" for item in value[: _MOST - len(more)]), *more])
+        value = "\n".join([*(f"– {_in_line(item)}" for item in value[: _MOST - len(more)]), *more])
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text):,} characters)"
+
+
+def _in_line(item: Any) -> str:
+    """Return an item of a list on one line: a text, or the parts of a pair or prompt."""
+    text = item if isinstance(item, str) else " | ".join(map(str, item)) if isinstance(item, list) else str(item)
+    return visible(text)
 
 
 def _is_model(value: Any) -> bool:
