@@ -9,7 +9,7 @@ from petitlm.cli.output import progress
 
 
 @click.command()
-@click.option("--slow", is_flag=True, help="Also models that are trained first: about four minutes on one core.")
+@click.option("--slow", is_flag=True, help="Also models that are trained first: about three minutes on one core.")
 @click.option("--only", metavar="NAME", help="Only models whose names begin so: C1, T3.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--html", type=click.Path(dir_okay=False), metavar="FILE", help="Write a page.")
