@@ -30,7 +30,6 @@ Kind = Literal["batchtopk", "jumprelu"]
 KINDS: tuple[Kind, ...] = ("batchtopk", "jumprelu")
 Progress = Callable[[int, int, str], None]
 _WINDOW = 0.5  # width of the window around a threshold, in standard deviations of what a random feature sees
-_START = 0.5  # thresholds at the start, in the same unit
 _THRESHOLD_SPEED = 4.0  # times the rate: with 1, thresholds do not get far enough and more than k stay active
 _CALIBRATION = 16  # batches that the last threshold is the mean of
 _EVERY = 50  # steps from one entry of the history to the next
@@ -152,9 +151,11 @@ class Trainer:
         w_enc /= w_enc.norm(dim=0, keepdim=True)
         self.w_enc, self.w_dec = w_enc, w_dec
         self.b_enc, self.b_dec = torch.zeros(plan.width), torch.zeros(y.shape[1])
-        self.threshold = torch.full((plan.width,), _START if plan.kind == "jumprelu" else 0.0)
+        self.threshold = torch.zeros(plan.width)
         if start is not None:
             self._start_at(start)
+        elif plan.kind == "jumprelu":  # where k features are active: from far below, it would take most of the training
+            self.threshold += self._cut(self._pre(self._scaled(x, y)[0]).relu())
         self._learned = [self.w_enc, self.b_enc, self.w_dec, self.b_dec]
         self._learned += [self.threshold] if plan.kind == "jumprelu" else []
         for weight in self._learned:
