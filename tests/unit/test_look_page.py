@@ -8,6 +8,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 from html.parser import HTMLParser
+from importlib import resources
 from math import log10
 
 import numpy as np
@@ -268,3 +269,28 @@ def test_numbers_alone() -> None:
 
 def test_the_drawings_know_how_large_an_image_may_be() -> None:
     assert grids._pooled(np.zeros((3000, 10)))[1] == 3
+
+
+def luminance(colour: str) -> float:
+    """Return the relative luminance of #rrggbb (WCAG 2.2)."""
+    digits = colour[1:] if len(colour) == 7 else "".join(2 * c for c in colour[1:])
+    parts = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("scheme", [0, 1])
+def test_text_and_strokes_can_be_seen_in_light_and_dark(scheme: int) -> None:
+    style = (resources.files("petitlm.look") / "page.css").read_text("utf-8")
+    block = re.findall(r":root \{(.*?)\}", style, re.S)[scheme]
+    colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{3,6})", block))
+
+    def contrast(a: str, b: str) -> float:
+        high, low = sorted((luminance(colours[a]), luminance(colours[b])), reverse=True)
+        return (high + 0.05) / (low + 0.05)
+
+    for text, ground in [("ink", "paper"), ("soft", "paper"), ("good", "paper"), ("bad", "paper"), ("ink", "well"),
+                         ("ink", "hp"), ("ink", "hn")]:  # the strongest cells still carry text
+        assert contrast(text, ground) >= 4.5, (text, ground)
+    for stroke in ["pos", "neg", *(f"s{i}" for i in range(8))]:
+        assert contrast(stroke, "paper") >= 3, stroke
