@@ -18,7 +18,7 @@ from petitlm.look.findings import load_finding, replay, save_finding
 
 PAIRS = [("a cat", "a dog"), ("the cat sat", "the dog sat"), ("cats!", "dogs?"), ("my cats", "my dogs")]
 A, E = ord("a") - 33, ord("e") - 33  # of the byte tokenizer, whose ids start at "!"
-PROMPTS, NEUTRAL = ["one ", "two and ", "so"], ["some text of no kind", "more of it"]
+PROMPTS, NEUTRAL = ["one ", "two and ", "so"], ["some text of no kind", "more of it " * 12]
 
 
 @pytest.fixture(scope="module", params=["engine 4", "engine 8", "engine 16", "engine 32", "torch 32"])
