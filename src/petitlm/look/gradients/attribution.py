@@ -118,7 +118,7 @@ def estimate(runner: Runner, base: list[int], source: list[int], metric: Metric,
             found.parts[tap], found.steps[tap] = _integrated(question, tap, found.exact[tap], tolerance, found.scale)
         return found
     secant = _secant(question) if method == "atp*" else None
-    own = [tap for tap in taps if method == "atp*" and tap.endswith(("hook_q", "hook_k"))]
+    own = [tap for tap in taps if method == "atp*" and tap.endswith(("_q", "_k"))]
     watch = Watch([tap for tap in taps if tap not in own], softmax=secant)
     g = gradients(question.decoder, base, 1, metric, watch) if watch.names else {}
     for tap in taps:
@@ -181,7 +181,7 @@ def _recomputed(question: Question, tap: str, secant: Callable[[str, Tensor], Te
     base, source = question.at([*names, pattern])
     g = gradients(question.decoder, question.base, 1, question.metric, Watch([pattern], softmax=secant))[pattern][0]
     q, k = (base[name].transpose(0, 1) for name in names)  # heads first
-    is_query = tap.endswith("hook_q")
+    is_query = tap.endswith("_q")  # rotated or not: a rotation is linear
     new = source[names[0 if is_query else 1]].transpose(0, 1)
     parts = []
     for t in range(len(question.base)):
