@@ -2,6 +2,7 @@
 #   make setup         everything for work on petit, into .venv
 #   make run           the default model answers
 #   make test          the tests (test-all: the slow ones too)
+#   make oracles       other tools for looking inside, in an environment of their own, to be compared with
 #   make check         ruff, clang-format, pyright, links and commands in the docs
 #   make docs          runs every example of the docs again and writes down what it printed
 #   make bench         speed and memory, with the machine's conditions
@@ -19,10 +20,11 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 CORE := $(VENV)/.core-installed
 DEV := $(VENV)/.dev-installed
 PEERS := $(VENV)/.peers-installed
+ORACLES := .oracles/.installed
 KERNELS := $(wildcard kernels/*)
 BENCH_DIR := build/bench
 
-.PHONY: help setup run test test-all check docs bench default-model clean
+.PHONY: help setup run test test-all oracles check docs bench default-model clean
 .DEFAULT_GOAL := help
 
 help:
@@ -55,6 +57,14 @@ $(PEERS): $(DEV)
 	CMAKE_ARGS="-DLLAVA_BUILD=OFF $(CMAKE_ARGS)" $(PY) -m pip install --quiet --requirement $(VENV)/peers-requirements.txt
 	@touch $@
 
+# TransformerLens and nnsight want other versions than petit: nothing of theirs comes into .venv.
+$(ORACLES): tests/oracles/requirements.txt | $(PY)
+	$(PY) -m venv .oracles
+	env -u PIP_CONSTRAINT -u PIP_BUILD_CONSTRAINT .oracles/bin/python -m pip install --quiet --requirement $<
+	@touch $@
+
+oracles: $(ORACLES)
+
 setup: $(DEV)
 
 run: $(CORE)
@@ -64,6 +74,7 @@ test: $(DEV)
 	$(PY) -m pytest -m "not slow"
 
 test-all: $(PEERS)
+	@$(MAKE) --no-print-directory oracles || echo "no environment for the oracles: their tests will be skipped" >&2
 	$(PY) -m pytest
 
 check: $(DEV)
@@ -85,6 +96,7 @@ default-model: $(DEV)
 	rm -rf src/petitlm/models/default
 	cp -R runs/default/packed src/petitlm/models/default
 	cp runs/default/model/model.safetensors runs/default/run.json src/petitlm/models/default/
+	$(VENV)/bin/petit look risk --problems 3000 --seed 1 --fit src/petitlm/models/default/risk.safetensors
 
 clean:
 	rm -rf build dist

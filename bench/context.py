@@ -29,7 +29,7 @@ from petitlm.engine.packing import PackedModel, open_packed
 from petitlm.engine.runner import CHUNK, EngineRunner, as_ints
 from petitlm.engine.sampling import log_softmax
 from petitlm.evals.conditions import machine
-from petitlm.front import DEFAULT_MODEL
+from petitlm.loading import DEFAULT_MODEL
 from petitlm.rotary import STRETCHES
 
 FAMILIES = {"arithmetic": 0.4, "commands": 0.4, "passages": 0.2}

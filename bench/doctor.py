@@ -28,7 +28,8 @@ from petitlm.evals import speed
 from petitlm.evals.conditions import OtherWork, machine
 from petitlm.evals.doctor import Subject, examine
 from petitlm.families import preset
-from petitlm.front import DEFAULT_MODEL, Model
+from petitlm.front import Model
+from petitlm.loading import DEFAULT_MODEL
 from petitlm.tokenizer import Tokenizer
 
 MIDDLE = "gpt2"

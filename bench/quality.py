@@ -31,7 +31,7 @@ from petitlm.engine.reference import dequantize
 from petitlm.engine.rounding import Rounder
 from petitlm.engine.runner import EngineRunner, as_ints
 from petitlm.engine.sampling import log_softmax
-from petitlm.front import DEFAULT_MODEL
+from petitlm.loading import DEFAULT_MODEL
 
 Pack = Callable[[str, np.ndarray], tuple[np.ndarray, Packed | None, float]]
 """Name and float matrix -> the matrix as rounded, its packed form if petit runs it, its bits a weight."""

@@ -5,16 +5,20 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
 from doc_examples import ROOT, documents
 
+from petitlm import look
 from petitlm.cli import VERBS, petit
+from petitlm.cli.look import command as look_command
 
 NOUNS = ("model", "tokenizer", "checkpoint", "engine", "record", "run", "trace", "report")
 MAX_README_LINES = 120
+SHARED = ("--model", "--bits", "--layers", "--threads", "--json", "--html", "--save")
+"""Options that every verb of `petit look` has; docs/look.md describes them once."""
 
 
 def problems() -> Iterator[str]:
@@ -25,8 +29,13 @@ def problems() -> Iterator[str]:
         if not (ROOT / "docs" / f"{noun}.md").is_file():
             yield f"docs/{noun}.md is missing: each noun has a page"
     for verb in VERBS:
-        yield from undocumented_options(verb)
+        if verb != "look":  # a group: its own verbs have the pages
+            yield from undocumented_options(ROOT / "docs" / "commands" / f"{verb}.md", petit, verb)
+    for verb in look_command.list_commands(click.Context(look_command)):
+        yield from undocumented_options(ROOT / "docs" / "look" / f"{verb}.md", look_command, verb, SHARED)
+    yield from unnamed(ROOT / "docs" / "look.md", SHARED)
     yield from undocumented_names()
+    yield from undocumented_verbs()
     yield from twins()
 
 
@@ -50,18 +59,33 @@ def anchors(text: str) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def undocumented_options(verb: str) -> Iterator[str]:
-    """Yield each option of a command that its page does not name."""
-    page = ROOT / "docs" / "commands" / f"{verb}.md"
-    if not page.is_file():
-        yield f"docs/commands/{verb}.md is missing: each command has a page"
-        return
-    command, text = petit.get_command(click.Context(petit), verb), page.read_text("utf-8")
+def undocumented_options(page: Path, group: click.Group, verb: str, elsewhere: Sequence[str] = ()) -> Iterator[str]:
+    """Yield each option of a command, and of its own commands, that its page does not name."""
+    command = group.get_command(click.Context(group), verb)
     assert command is not None
+    yield from unnamed(page, [name for name in dict.fromkeys(names(command)) if name not in elsewhere])
+
+
+def unnamed(page: Path, wanted: Sequence[str]) -> Iterator[str]:
+    """Yield each name that a page does not have."""
+    if not page.is_file():
+        yield f"{page.relative_to(ROOT)} is missing: each command has a page"
+        return
+    text = page.read_text("utf-8")
+    yield from (f"{page.relative_to(ROOT)} does not name {name}" for name in wanted if name not in text)
+
+
+def names(command: click.Command) -> Iterator[str]:
+    """Yield the options of a command, and its arguments in capitals; a group's are those of its commands."""
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context := click.Context(command)):
+            inner = command.get_command(context, name)
+            assert inner is not None
+            yield from [name, *names(inner)]
+        return
     for parameter in command.params:
-        name = max(parameter.opts, key=len) if isinstance(parameter, click.Option) else (parameter.name or "").upper()
-        if name not in text:
-            yield f"docs/commands/{verb}.md does not name {name}"
+        said = parameter.metavar or parameter.name or ""
+        yield max(parameter.opts, key=len) if isinstance(parameter, click.Option) else said.strip("[].").upper()
 
 
 def undocumented_names() -> Iterator[str]:
@@ -73,6 +97,14 @@ def undocumented_names() -> Iterator[str]:
     for name in [str(name) for value in listed for name in ast.literal_eval(value)]:
         if not re.search(rf"\bpetitlm\.{re.escape(name)}\b", pages):
             yield f"petitlm.{name} is public, and no page of the docs names it"
+
+
+def undocumented_verbs() -> Iterator[str]:
+    """Yield each public name of `petitlm.look` that no page names."""
+    pages = "\n".join(file.read_text("utf-8") for file in documents())
+    for name in [*look.VERBS, *look.OTHERS]:
+        if not re.search(rf"\blook\.{re.escape(name)}\b", pages):
+            yield f"petitlm.look.{name} is public, and no page of the docs names it"
 
 
 def twins() -> Iterator[str]:

@@ -95,7 +95,10 @@ class Recorded {
     logits_ = logits;
   }
 
-  void run(Engine& e, Ints ids, Ints positions, Ints slots, nb::object wanted, const Caches& caches, Out<2> logits) {
+  size_t size() const { return program_.steps().size(); }
+
+  void run(Engine& e, Ints ids, Ints positions, Ints slots, nb::object wanted, const Caches& caches, Out<2> logits,
+           size_t begin, size_t end) {
     const int64_t n = static_cast<int64_t>(ids.shape(0));
     Inputs in{n, n, ids.data(), positions.data(), slots.data(), nullptr, &caches.layers, logits.data()};
     check(logits_ != NOWHERE && !caches.layers.empty(), "the program is not finished");
@@ -119,7 +122,16 @@ class Recorded {
         check(s.k == c.d_head && c.kv_heads * c.d_head == program_.width(s.y) && s.heads % c.kv_heads == 0,
               "the cache is another model's");
       }
-    e.call([&](Pool& pool, const Kernels& k) { program_.run(pool, k, in); });
+    rows_ = n, wanted_rows_ = in.wanted_n;
+    e.call([&](Pool& pool, const Kernels& k) { program_.run(pool, k, in, begin, end); });
+  }
+
+  // A buffer's own memory, [rows][width] of the last run; the next run over other inputs writes something else there.
+  nb::ndarray<nb::numpy, float, nb::ndim<2>> view(int buffer) {
+    check(program_.has(buffer) && buffer != logits_ && rows_ > 0, "no such buffer");
+    const size_t shape[2] = {static_cast<size_t>(program_.selected(buffer) ? wanted_rows_ : rows_),
+                             static_cast<size_t>(program_.width(buffer))};
+    return {program_.at(buffer), 2, shape, nb::find(this)};
   }
 
  private:
@@ -147,6 +159,7 @@ class Recorded {
   Step pending_;
   std::vector<nb::object> held_;  // the arrays that the steps point into
   int64_t vocabulary_ = 0, positions_ = 0;
+  int64_t rows_ = 0, wanted_rows_ = 0;  // of the last run
   int logits_ = NOWHERE;
 };
 
@@ -170,7 +183,10 @@ void bind_program(nb::module_& m) {
       .def("combine", &Recorded::combine)
       .def("select", &Recorded::select)
       .def("finish", &Recorded::finish)
-      .def("run", &Recorded::run, nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg(), nb::arg());
+      .def("__len__", &Recorded::size)
+      .def("run", &Recorded::run, nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg(), nb::arg(),
+           nb::arg() = 0, nb::arg() = SIZE_MAX)
+      .def("view", &Recorded::view);
 }
 
 }  // namespace petit

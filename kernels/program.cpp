@@ -27,9 +27,9 @@ void Program::place(const Inputs& in) {
   out_ = in.logits;
 }
 
-void Program::run(Pool& pool, const Kernels& kernels, const Inputs& in) {
+void Program::run(Pool& pool, const Kernels& kernels, const Inputs& in, size_t begin, size_t end) {
   place(in);
-  for (const Step& step : steps_) run_step(step, pool, kernels, in);
+  for (size_t i = begin; i < std::min(end, steps_.size()); i++) run_step(steps_[i], pool, kernels, in);
 }
 
 void Program::multiply(const Step& step, Pool& pool, const Kernels& kernels, const Inputs& in) {

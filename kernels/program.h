@@ -42,12 +42,15 @@ class Program {
   void add(Step step) { steps_.push_back(std::move(step)); }
   void finish(int logits) { logits_ = logits; }
   int64_t width(int buffer) const { return widths_.at(static_cast<size_t>(buffer)); }
+  bool selected(int buffer) const { return selected_.at(static_cast<size_t>(buffer)); }
   bool has(int buffer) const { return buffer >= 0 && buffer < static_cast<int>(widths_.size()); }
   const std::vector<Step>& steps() const { return steps_; }
-  void run(Pool& pool, const Kernels& kernels, const Inputs& in);
+  // Runs steps `begin` up to `end`. Between two runs over the same inputs the buffers stay as they are, so that they
+  // may be read and written there.
+  void run(Pool& pool, const Kernels& kernels, const Inputs& in, size_t begin, size_t end);
+  float* at(int buffer);  // of the last run
 
  private:
-  float* at(int buffer);
   int64_t rows(int buffer, const Inputs& in) const {
     return selected_[static_cast<size_t>(buffer)] ? in.wanted_n : in.n;
   }

@@ -15,22 +15,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from petitlm.checkpoint import Checkpoint, open_checkpoint
     from petitlm.config import ModelConfig
+    from petitlm.engine.edits import Edit
     from petitlm.engine.generation import Generation, Piece
-    from petitlm.engine.trace import Edit, Trace
+    from petitlm.engine.trace import Keep, Trace
     from petitlm.errors import PetitError
-    from petitlm.front import Model, load
+    from petitlm.front import Model
+    from petitlm.loading import load
     from petitlm.tokenizer import Tokenizer
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "load": "front", "Model": "front", "Generation": "engine.generation", "Piece": "engine.generation",
-    "Trace": "engine.trace", "Edit": "engine.trace", "ModelConfig": "config", "Tokenizer": "tokenizer",
-    "Checkpoint": "checkpoint", "open_checkpoint": "checkpoint", "PetitError": "errors",
+    "load": "loading", "Model": "front", "Generation": "engine.generation", "Piece": "engine.generation",
+    "Trace": "engine.trace", "Keep": "engine.trace", "Edit": "engine.edits", "ModelConfig": "config",
+    "Tokenizer": "tokenizer", "Checkpoint": "checkpoint", "open_checkpoint": "checkpoint", "PetitError": "errors",
 }  # fmt: skip
 
-__all__ = ["Checkpoint", "Edit", "Generation", "Model", "ModelConfig", "PetitError", "Piece", "Tokenizer", "Trace",
-           "load", "open_checkpoint"]  # fmt: skip
+__all__ = ["Checkpoint", "Edit", "Generation", "Keep", "Model", "ModelConfig", "PetitError", "Piece", "Tokenizer",
+           "Trace", "load", "open_checkpoint"]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -55,8 +55,14 @@ class Program:
     def finish(self, logits: int, /) -> None: ...
     def run(
         self, engine: Engine, ids: _Ints, positions: _Ints, slots: _Ints, wanted: _Ints | None, caches: Caches,
-        logits: _Floats, /,
-    ) -> None: ...
+        logits: _Floats, begin: int = 0, end: int = ..., /,
+    ) -> None:
+        """Run steps `begin` up to `end`; a run in pieces is given the same arrays each time."""
+
+    def view(self, buffer: int, /) -> _Floats:
+        """Return a buffer's own memory, (rows, width) of the last run: between two pieces it may be changed."""
+
+    def __len__(self) -> int: ...
 
 class Engine:
     def __init__(self, threads: int, isa: str = "auto", pin: bool = False) -> None: ...

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Protocol
 
 from petitlm.config import ModelConfig
@@ -142,6 +143,11 @@ def _mlp(config: ModelConfig, mlp: MLPLayers, h: Array, tap: Tap, at: str) -> Ar
 
 def tap_names(config: ModelConfig) -> list[str]:
     """Return every tap that a model of this shape has, in the order of the forward pass."""
+    return list(_tap_names(config))
+
+
+@lru_cache(maxsize=16)
+def _tap_names(config: ModelConfig) -> dict[str, None]:  # in order, and quick to look up
     rotary, gated = config.positions == "rotary", config.gated_mlp
     block = ["hook_resid_pre", "ln1.hook_normalized", "attn.hook_q", "attn.hook_k", "attn.hook_v"]
     block += ["attn.hook_rot_q", "attn.hook_rot_k"] if rotary else []
@@ -151,7 +157,7 @@ def tap_names(config: ModelConfig) -> list[str]:
     block += ["hook_mlp_out", "hook_resid_post"]
     names = ["hook_embed", *(["hook_pos_embed"] if not rotary else [])]
     names += [f"blocks.{i}.{name}" for i in range(config.n_layers) for name in block]
-    return [*names, "ln_final.hook_normalized", "logits"]
+    return dict.fromkeys([*names, "ln_final.hook_normalized", "logits"])
 
 
 def check_tap(config: ModelConfig, name: str) -> str:
@@ -159,7 +165,7 @@ def check_tap(config: ModelConfig, name: str) -> str:
 
     Raises: UsageError, saying why it cannot exist here or which name is nearest.
     """
-    names = tap_names(config)
+    names = _tap_names(config)
     if name in names:
         return name
     last = name.rsplit(".", 1)[-1]
@@ -171,6 +177,9 @@ def check_tap(config: ModelConfig, name: str) -> str:
     if config.positions == "learned" and last in ("hook_rot_q", "hook_rot_k"):
         raise UsageError(f"tap {name!r} cannot exist: this model has learned positions and rotates nothing; "
                          "use hook_q or hook_k")
+    if not config.gated_mlp and last == "hook_pre_linear":
+        raise UsageError(f"tap {name!r} cannot exist: this model's MLP is not gated, so there is one value before its "
+                         "activation; use hook_pre")
     near = difflib.get_close_matches(name, names, 3, 0.5)
     hint = f"; did you mean {', '.join(near)}?" if near else "; `petitlm.decoder.tap_names(config)` lists them"
     raise UsageError(f"tap {name!r} is not known{hint}")

@@ -1,47 +1,33 @@
-"""The front door: a model by its folder, file or nothing, ready to answer, score and be looked into."""
+"""The front door: a model, loaded, ready to answer, score and be looked into."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from petitlm.checkpoint import Checkpoint, open_checkpoint
-from petitlm.config import ModelConfig
-from petitlm.decoder import NO_TAP, Tap
-from petitlm.engine.cache import CacheKind, cache_for
+from petitlm.engine.cache import CacheKind
 from petitlm.engine.drafters import DraftModel, Lookup
+from petitlm.engine.edits import Edit
 from petitlm.engine.fingerprint import model_digest
-from petitlm.engine.generation import Generation, Session, Speculation, Stream, make_request
-from petitlm.engine.kernels import Floats, Kernels, available_cores, make_kernels
-from petitlm.engine.packing import check_bits, is_packed, open_packed, pack_weights
-from petitlm.engine.prefix_files import DISK_LIMIT, DiskStore, open_store
-from petitlm.engine.prefixes import Prefixes, Store
-from petitlm.engine.runner import CHUNK, EngineRunner, as_ints
+from petitlm.engine.generation import Generation, Speculation, Stream, make_request
+from petitlm.engine.hooks import Hooks, hooks_of
+from petitlm.engine.kernels import Floats
+from petitlm.engine.prefix_files import DiskStore
+from petitlm.engine.prefixes import Prefixes, Start, Store
+from petitlm.engine.runner import EngineRunner
+from petitlm.engine.runs import TRACE_LIMIT, Runner, Wanted, check_length, check_trace, run_text
 from petitlm.engine.sampling import Sampling, log_softmax
 from petitlm.engine.speculation import Costs, MakeDrafter
-from petitlm.engine.trace import Edit, Recorder, Trace
-from petitlm.errors import ContextError, UsageError
-from petitlm.rotary import for_context
-from petitlm.sizes import check_fits, weight_bytes
+from petitlm.engine.tapped import TappedSession
+from petitlm.engine.trace import Dictionary, Keep, Trace
+from petitlm.errors import UsageError
+from petitlm.taps import TapName
 from petitlm.tokenizer import Tokenizer
-
-DEFAULT_MODEL = Path(__file__).parent / "models" / "default"
-"""The small model that comes with the package."""
-LayerSet = Literal["engine", "torch"]
-
-
-class Runner(Protocol):
-    """Weights that can run; the engine's, or torch's."""
-
-    config: ModelConfig
-
-    def session(self, slots: int, length: int) -> Session: ...
 
 
 class Model:
@@ -86,7 +72,7 @@ class Model:
 
         Raises: ContextError if the ids do not fit in the context.
         """
-        return self._run(self.encode(ids), NO_TAP)
+        return self._run(self.encode(ids))
 
     def score(self, prompt: str | Sequence[int], continuations: Iterable[str]) -> list[float]:
         """Return the log-probability, natural logarithm, of each continuation after the prompt.
@@ -98,20 +84,30 @@ class Model:
             raise UsageError("the prompt is empty; give at least one token to go on from")
         for text in continuations:
             ids = self.tokenizer.encode(text, add_special=False)
-            rows = self._run([*start, *ids], NO_TAP)[len(start) - 1 : -1] if ids else np.empty((0, self.config.n_vocab))
+            rows = self._run([*start, *ids])[len(start) - 1 : -1] if ids else np.empty((0, self.config.n_vocab))
             logprobs = log_softmax(np.where(self.forbidden, -np.inf, rows).astype(np.float32)) if ids else rows
             scores.append(float(logprobs[np.arange(len(ids)), ids].sum()))
         return scores
 
-    def trace(self, text: str | Sequence[int], taps: Sequence[str] = (), edits: Sequence[Edit] = ()) -> Trace:
-        """Run a text, keep the values at `taps`, make the `edits`; names as in `petitlm.decoder.tap_names`.
+    def trace(self, text: str | Sequence[int], taps: Sequence[TapName | Keep] = (), edits: Sequence[Edit] = (), *,
+              logits: Wanted = "all", limit: int | None = TRACE_LIMIT,
+              dictionaries: Sequence[Dictionary] = ()) -> Trace:
+        """Run a text, keep the values at `taps`, make the `edits`; names as in `petitlm.taps`.
 
-        Raises: UsageError for a tap that this model does not have, with the reason.
+        `logits` are those after every token (`all`), after the last one alone, or `none`. `limit` is how many bytes the
+        kept values may take. `dictionaries` are sparse autoencoders whose features are taps, too.
+        Raises: UsageError for a tap that this model does not have, with the reason; DoesNotFitError over the limit.
         """
+        if logits not in ("all", "last", "none"):
+            raise UsageError(f"logits={logits!r} is not known; choose all, last or none")
         ids = self.encode(text)
-        recorder = Recorder(self.config, taps, edits, as_ints(range(len(ids))))
-        logits = self._run(ids, recorder, whole=True)
-        return Trace(ids, logits, recorder.kept)
+        check_length(ids, self.context)
+        check_trace(self.config, taps, len(ids), limit, [d.name for d in dictionaries])
+        return run_text(self.runner, ids, taps, edits, wanted=logits, dictionaries=dictionaries)
+
+    def hooks(self) -> Hooks:
+        """Return what can be seen, changed, read and differentiated in this model, on the layers that it runs on."""
+        return hooks_of(self.runner)
 
     def generate(self, prompt: str | Sequence[int], **options: Any) -> Generation:
         """Answer a prompt; options as for `stream`."""
@@ -124,7 +120,9 @@ class Model:
                top_k: int = 0, top_p: float = 1.0, min_p: float = 0.0, repetition_penalty: float = 1.0,
                logit_bias: Mapping[int, float] | None = None, seed: int = 0, stop: Sequence[str] = (), n: int = 1,
                logprobs: int | None = None, threads: int | None = None,
-               speculate: Model | Literal["auto", "lookup"] | None = "auto") -> Stream:
+               speculate: Model | Literal["auto", "lookup"] | None = "auto", edits: Sequence[Edit] = (),
+               taps: Sequence[TapName | Keep] = (), limit: int | None = TRACE_LIMIT,
+               dictionaries: Sequence[Dictionary] = ()) -> Stream:
         """Answer a prompt piece by piece; the stream's `result` is the whole `Generation` at its end.
 
         The prompt is taken as it is: `petitlm.prompts` puts a question into the shape that a model knows.
@@ -133,17 +131,29 @@ class Model:
         before: a conversation that grows runs only what is new. `threads` changes the engine's threads from now
         on. `speculate` says who guesses the next tokens, to be verified together: `"lookup"` what followed when
         the last words occurred before, another Model what that smaller one would say; None nobody. `"auto"` is
-        lookup, where results are exact to the bit (on the engine's kernels).
-        Raises: ContextError if prompt and max_tokens do not fit; UsageError.
+        lookup, where results are exact to the bit (on the engine's kernels). `edits` are made in every step, and
+        what `taps` keep is the result's `trace`, which may take `limit` bytes; nobody guesses then.
+        Raises: ContextError if prompt and max_tokens do not fit; DoesNotFitError over the limit; UsageError.
         """
         if threads is not None:
             self.set_threads(threads)
         sampling = Sampling(logit_bias or {}, repetition_penalty, temperature, top_k, top_p, min_p, seed)
         request = make_request(self.encode(prompt), self.context, sampling, max_tokens, stop, n, logprobs)
-        make = self._drafter(speculate, len(request.prompt) + request.max_tokens)
-        session, n_reused, seconds = self.prefixes.take(request.prompt, len(request.prompt) + request.max_tokens, n)
-        return Stream(session, request, self.tokenizer, self.forbidden, n_reused,
-                      lambda ids: self.prefixes.give_back(session, ids, n), seconds,
+        length = len(request.prompt) + request.max_tokens
+        tapped = bool(edits or taps)
+        if taps and speculate not in ("auto", None):
+            raise UsageError("taps keep what the model says, and wrong guesses are none of that; leave speculate out, "
+                             "or the taps")
+        check_trace(self.config, taps, length, limit, [d.name for d in dictionaries])
+        # features are matrix products, which round differently in other company: nothing is guessed beside them, either
+        make = None if taps or dictionaries else self._drafter(speculate, length)
+        if tapped:  # what an edited run leaves in its cache is of no use to others
+            session = TappedSession(self.runner.session(n, length), self.config, edits, taps, dictionaries, n=n)
+            start = Start(session, 0, 0.0)
+        else:
+            start = self.prefixes.take(request.prompt, length, n)
+        done = None if tapped else lambda ids: self.prefixes.give_back(start.session, ids, n)
+        return Stream(start.session, request, self.tokenizer, self.forbidden, start.n_reused, done, start.seconds,
                       Speculation(make, self._costs) if make else None)
 
     def _drafter(self, speculate: Model | str | None, length: int) -> MakeDrafter | None:
@@ -151,10 +161,9 @@ class Model:
 
         Raises: UsageError.
         """
-        exact = isinstance(self.runner, EngineRunner) and self.runner.kernels.isa != "numpy"
-        if speculate is None or (speculate == "auto" and not exact):
+        if speculate is None or (speculate == "auto" and not self.runner.exact):
             return None
-        if not exact:
+        if not self.runner.exact:
             raise UsageError("speculation is exact on the engine's compiled kernels only, where batches change no bit; "
                              "leave speculate out here")
         if isinstance(speculate, str):
@@ -199,117 +208,6 @@ class Model:
             self.runner.kernels.resize(threads)
         self.threads = threads
 
-    def _run(self, ids: list[int], tap: Tap, whole: bool = False) -> Floats:
-        if not ids:
-            raise UsageError("the text is empty; give at least one token")
-        if len(ids) > self.context:
-            raise ContextError(f"the text has {len(ids)} tokens and the context {self.context}; "
-                               f"shorten it by {len(ids) - self.context} tokens or more")
-        session, size = self.runner.session(1, len(ids)), len(ids) if whole else CHUNK
-        parts = []
-        for begin in range(0, len(ids), size):
-            chunk = as_ints(ids[begin : begin + size])
-            positions = as_ints(range(begin, begin + len(chunk)))
-            parts.append(session.step(chunk, positions, np.zeros(len(chunk), np.int32), None, tap))
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-
-def load(path: str | Path | None = None, *, bits: int | None = None, layers: LayerSet = "engine",
-         threads: int | None = None, context: int | None = None, rope_scaling: str | None = None,
-         cache: CacheKind | None = None, isa: str = "auto", pin: bool = False,
-         prefix_cache: int | str | Path | None = None, prefix_cache_limit: int = DISK_LIMIT) -> Model:
-    """Load a model: a Hugging Face or packed folder, a .gguf file, or None for the model that comes with petit.
-
-    `bits` is 4 (the default), 8, 16 or 32; a packed folder has its own, and a .gguf file keeps the numbers that it
-    has (K-quants in 8 bits) unless `bits` says otherwise. `layers="torch"` runs the torch layers
-    in float32 instead of the engine. `threads` defaults to the machine's cores. `context` may be set below the
-    model's own to save memory, or above it with `rope_scaling` (linear, ntk, dynamic or yarn), which stretches the
-    rotary positions so far; docs/context.md says what that costs.
-    `cache` is how keys and values are kept: f16 (the default; f32 in 32 bits), or int8, half as large again, with one
-    scale for each position of a head; docs/engine.md gives what it costs. `pin` keeps each thread but the caller's
-    on a core of its own (on Linux).
-    `prefix_cache` keeps what was computed of texts for others that begin in the same way: so many bytes in memory,
-    or, given a folder, up to `prefix_cache_limit` bytes on disk, for other processes, too.
-    Raises: a PetitError that says what is wrong and what to do, before memory is taken.
-    """
-    folder = DEFAULT_MODEL if path is None else Path(path)
-    store = None if prefix_cache is None else open_store(prefix_cache, prefix_cache_limit)
-    model = _load(folder, "petit default" if path is None else str(path), bits, layers, threads, context, isa,
-                  pin, rope_scaling, cache)
-    if store is not None:
-        model.keep_prefixes(store, folder)
-    return model
-
-
-def _load(folder: Path, name: str, bits: int | None, layers: LayerSet, threads: int | None, context: int | None,
-          isa: str, pin: bool, rope_scaling: str | None, cache: CacheKind | None) -> Model:
-    threads = threads or available_cores()
-    if layers == "torch":
-        if cache not in (None, "f32"):
-            raise UsageError(f"cache={cache!r} is for the engine, and layers='torch' keeps float32; "
-                             "leave it out")
-        return _load_torch(name, _open(folder, context, rope_scaling), threads, bits, context)
-    if layers != "engine":
-        raise UsageError(f"layers={layers!r} is not known; choose engine or torch")
-    kernels = make_kernels(threads, isa, pin)
-    if is_packed(folder):
-        packed = open_packed(folder)
-        also_plain = (folder / "model.safetensors").is_file()
-        if not also_plain or bits in (None, packed.bits):
-            check_bits(packed.bits, bits, folder)
-            packed = replace(packed, config=for_context(packed.config, context, rope_scaling))
-            runner = EngineRunner(packed.config, packed.weights, kernels, cache=cache or cache_for(packed.bits))
-            return Model(name, runner, packed.tokenizer, bits=packed.bits, threads=threads, prompt=packed.prompt,
-                         card=packed.card, n_bytes=packed.n_bytes, context=context or packed.config.n_ctx)
-    source = _open(folder, context, rope_scaling)
-    if source.has_blocks:
-        return _load_blocks(name, source, kernels, bits, context, cache)
-    bits = bits or 4
-    _check_memory(source, bits)
-    runner = EngineRunner(source.config, pack_weights(source, bits, kernels), kernels, cache=cache or cache_for(bits))
-    return Model(name, runner, source.tokenizer(), bits=bits, threads=threads, prompt=source.prompt, card=source.card,
-                 n_bytes=weight_bytes(source.config, bits), context=context or source.config.n_ctx)
-
-
-def _load_blocks(name: str, source: Checkpoint, kernels: Kernels, bits: int | None, context: int | None,
-                 cache: CacheKind | None) -> Model:
-    from petitlm.engine import repacking  # brings threads of its own, which no other start needs
-
-    fewer = [(f"bits={b}", repacking.memory_bytes(source, b)) for b in (8, 4)]
-    what = f"{source.path} as it is stored" if bits is None else f"{source.path} in {bits} bits"
-    check_fits(repacking.memory_bytes(source, bits), what, fewer)
-    weights = repacking.load_weights(source, bits, kernels)
-    bits = bits or repacking.bits_of(weights)
-    runner = EngineRunner(source.config, weights, kernels, cache=cache or cache_for(bits))
-    return Model(name, runner, source.tokenizer(), bits=bits, threads=kernels.threads, prompt=source.prompt,
-                 card=source.card, n_bytes=sum(w.data.nbytes for w in weights.values()),
-                 context=context or source.config.n_ctx)
-
-
-def _load_torch(name: str, source: Checkpoint, threads: int, bits: int | None, context: int | None) -> Model:
-    if bits not in (None, 32):
-        raise UsageError(f"layers='torch' runs in 32 bits and bits={bits} was asked for; leave it out")
-    try:
-        from petitlm.model import load_runner
-    except ImportError:
-        raise UsageError("layers='torch' needs torch; install petitlm[train], or run the engine") from None
-    _check_memory(source, 32)
-    return Model(name, load_runner(source, threads), source.tokenizer(), bits=32, threads=threads,
-                 prompt=source.prompt, card=source.card, n_bytes=weight_bytes(source.config, 32),
-                 context=context or source.config.n_ctx)
-
-
-def _check_memory(source: Checkpoint, bits: int) -> None:
-    """Weights in their format, and the largest one as floats while it is packed."""
-    largest = 4 * max(int(np.prod(shape)) for shape in source.config.tensor_shapes().values())
-    fewer = [(f"bits={b}", weight_bytes(source.config, b) + largest) for b in (32, 16, 8, 4) if b < bits]
-    check_fits(weight_bytes(source.config, bits) + largest, f"{source.path} in {bits} bits", fewer)
-
-
-def _open(folder: Path, context: int | None, rope_scaling: str | None) -> Checkpoint:
-    source = open_checkpoint(folder)
-    source.config = for_context(source.config, context, rope_scaling)
-    return source
-
-
-__all__ = ["DEFAULT_MODEL", "Edit", "Model", "load"]
+    def _run(self, ids: list[int]) -> Floats:
+        check_length(ids, self.context)
+        return run_text(self.runner, ids).logits

@@ -11,7 +11,8 @@ import pytest
 from e2e.command import COMMAND, Petit, environment
 
 from petitlm.data import HELDOUT_VALUES, Mixture, make_records
-from petitlm.front import DEFAULT_MODEL, Model, load
+from petitlm.front import Model
+from petitlm.loading import DEFAULT_MODEL, load
 from petitlm.prompts import shape_named
 
 

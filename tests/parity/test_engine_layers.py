@@ -28,7 +28,7 @@ def traced(runner: object, config: ModelConfig) -> tuple[np.ndarray, dict[str, n
     positions = as_ints(range(len(ids)))
     recorder = Recorder(config, tap_names(config), [], positions)
     logits = runner.session(1, len(ids)).step(ids, positions, np.zeros_like(ids), None, recorder)
-    return logits, recorder.kept
+    return logits, recorder.taken()
 
 
 @pytest.mark.parametrize("name", ALL)

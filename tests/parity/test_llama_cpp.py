@@ -13,7 +13,7 @@ import petitlm
 from petitlm.checkpoint import open_checkpoint, save_hf
 from petitlm.config import ModelConfig, RopeScaling
 from petitlm.engine.gguf_export import export_gguf
-from petitlm.front import DEFAULT_MODEL
+from petitlm.loading import DEFAULT_MODEL
 from petitlm.tokenizer import Tokenizer
 from tests_peers import llama_logits
 from tests_shapes import random_weights

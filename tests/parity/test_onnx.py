@@ -15,7 +15,7 @@ from petitlm.checkpoint import Checkpoint, open_checkpoint, save_hf
 from petitlm.config import ModelConfig, RopeScaling
 from petitlm.decoder import tap_names
 from petitlm.errors import UsageError
-from petitlm.front import DEFAULT_MODEL
+from petitlm.loading import DEFAULT_MODEL
 from petitlm.onnx import export_onnx
 from petitlm.tokenizer import Tokenizer
 from tests_shapes import SHAPES, random_weights

@@ -129,7 +129,7 @@ def test_looking_changes_nothing(name: str, bits: int) -> None:
         session = runner(name, bits, 2).session(1, LENGTH)
         logits = session.step(ids, positions, np.zeros_like(ids), None, recorder)
         assert_same_bits(logits, whole(name, bits, ids))
-        assert sorted(recorder.kept) == sorted(taps)
+        assert sorted(recorder.taken()) == sorted(taps)
 
 
 @pytest.mark.parametrize(("name", "bits"), CASES)

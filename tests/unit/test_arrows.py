@@ -19,6 +19,7 @@ GROUND = {
     "families": 3,
     "tokenizer": 4,
     "checkpoint": 5, "decoder": 5,
+    "taps": 6,
 }
 # Parts above the ground, and the parts (beside the ground and themselves) that each may import.
 PARTS = {
@@ -26,7 +27,7 @@ PARTS = {
     "train": {"model", "engine"}, "look": {"model", "engine"},
     "serve": {"engine"}, "evals": {"engine"},
 }
-JOINERS = {"__init__", "__main__", "front", "cli", "apps"}  # they join the parts: everything is open to them
+JOINERS = {"__init__", "__main__", "front", "loading", "cli", "apps"}  # they join the parts: everything is open to them
 
 TORCH = {"torch", "torchvision", "torchaudio"}
 ORACLES = {"transformers", "peft", "gguf", "llama_cpp", "onnxruntime", "sklearn", "captum", "transformer_lens",

@@ -25,6 +25,7 @@ VERBS = {
     "convert": ("petitlm.cli.convert", "Write a checkpoint in another layout."),
     "bench": ("petitlm.cli.bench", "Measure speed and memory on this machine."),
     "doctor": ("petitlm.cli.doctor", "Say what this machine can run, and how fast."),
+    "look": ("petitlm.cli.look", "Look inside: how an answer comes about."),
     "train": ("petitlm.cli.train", "Train a model by a recipe."),
     "completion": ("petitlm.cli.completion", "Print completion for bash, zsh or fish."),
 }

@@ -49,7 +49,7 @@ def own_model() -> Path:
 
     Raises: NotFoundError if it did not come with this installation.
     """
-    from petitlm.front import DEFAULT_MODEL
+    from petitlm.loading import DEFAULT_MODEL
 
     if not DEFAULT_MODEL.is_dir():
         raise NotFoundError("this installation came without petit's own model; name another, or make it with "

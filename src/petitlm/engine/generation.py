@@ -19,6 +19,8 @@ from petitlm.engine.kernels import Floats, Ints
 from petitlm.engine.runner import CHUNK, as_ints
 from petitlm.engine.sampling import Choice, Sampler, Sampling
 from petitlm.engine.speculation import Costs, Counts, MakeDrafter, Speculator
+from petitlm.engine.tapped import TappedSession
+from petitlm.engine.trace import Trace
 from petitlm.errors import ContextError, UsageError
 from petitlm.prompts import StopMatcher
 from petitlm.tokenizer import Tokenizer
@@ -87,6 +89,8 @@ class Generation:
     """Tokens that were guessed and verified; see `petitlm.engine.speculation`."""
     n_right: int = 0
     """Guesses that the model chose as well: passes saved."""
+    trace: Trace | None = None
+    """What was kept at `taps` of the prompt and of every token of the answer that was run, if asked for."""
 
     @property
     def text(self) -> str:
@@ -283,7 +287,8 @@ class Stream:
         end = time.perf_counter()
         answers = tuple(s.answer() for s in self._sequences)
         self._result = Generation(answers, len(request.prompt), self._n_reused, self._reuse_s + ready - start,
-                                  end - ready, self._counts.n_steps, self._counts.n_guessed, self._counts.n_right)
+                                  end - ready, self._counts.n_steps, self._counts.n_guessed, self._counts.n_right,
+                                  session.trace(self._held, logits) if isinstance(session, TappedSession) else None)
 
     def _decode(self, running: list[Progress]) -> tuple[list[list[int]], Floats]:
         """Run the last token of each sequence and what is guessed to follow it; return guesses and all logits."""

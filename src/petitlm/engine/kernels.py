@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -159,13 +160,15 @@ class NativeKernels:
         self._engine.attend(cache.native, positions, slots, q, scale, z)
         return z
 
-    def scores(self, cache: LayerCache, positions: Ints, slots: Ints, q: Floats, scale: float) -> Floats:
-        out = np.empty((q.shape[1], q.shape[0], int(positions.max()) + 1), np.float32)
+    def scores(self, cache: LayerCache, positions: Ints, slots: Ints, q: Floats, scale: float,
+               memory: Floats | None = None) -> Floats:
+        shape = q.shape[1], q.shape[0], int(positions.max()) + 1
+        out = np.empty(shape, np.float32) if memory is None else memory[: prod(shape)].reshape(shape)
         self._engine.scores(cache.native, positions, slots, q, scale, out)
         return out
 
-    def softmax(self, positions: Ints, slots: Ints, scores: Floats) -> Floats:
-        out = np.empty_like(scores)
+    def softmax(self, positions: Ints, slots: Ints, scores: Floats, *, in_place: bool = False) -> Floats:
+        out = scores if in_place else np.empty_like(scores)
         self._engine.softmax(positions, slots, scores, out)
         return out
 
@@ -186,6 +189,11 @@ class NativeKernels:
         logits = np.empty((len(batch.ids if batch.wanted is None else batch.wanted), n_vocab), np.float32)
         program.run(self._engine, batch.ids, batch.positions, batch.slots, batch.wanted, cache.native, logits)
         return logits
+
+    def run_part(self, program: Any, batch: Batch, logits: Floats, begin: int, end: int) -> None:
+        """Run some steps of a recorded forward pass; its buffers keep what is in them until the next part."""
+        program.run(self._engine, batch.ids, batch.positions, batch.slots, batch.wanted, batch.cache.native, logits,
+                    begin, end)
 
     def read_bandwidth(self, n_bytes: int = 1 << 30, passes: int = 3) -> float:
         """Return bytes per second that all threads read, one stream after the other: the limit of decoding."""

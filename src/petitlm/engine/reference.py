@@ -7,6 +7,7 @@ back as float32, so a kernel may differ from its twin by rounding and by nothing
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +69,14 @@ def dequantize(w: Packed) -> Floats:
     if scales is not None:
         values = values * np.repeat(scales, SPAN[w.format], axis=1)
     return values[:, : w.columns].astype(np.float32)
+
+
+def dequantize_rows(w: Packed, rows: Sequence[int]) -> Floats:
+    """Return some rows (n, C) of a packed matrix; only their panels are decoded."""
+    panels = w.data.reshape(-(-w.rows // PANEL), -1)
+    needed = sorted({row // PANEL for row in rows})
+    part = dequantize(Packed(w.format, len(needed) * PANEL, w.columns, panels[needed].reshape(-1)))
+    return part[[needed.index(row // PANEL) * PANEL + row % PANEL for row in rows]]
 
 
 def quantize_activations(x: Floats, columns: int, span: int = GROUP) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

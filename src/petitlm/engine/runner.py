@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 
 from petitlm.config import ModelConfig
 from petitlm.decoder import NO_TAP, Tap, forward
 from petitlm.engine.cache import Cache, CacheKind, cache_bytes
+from petitlm.engine.formats import Packed
 from petitlm.engine.kernels import Floats, Ints, Kernels, NativeKernels
 from petitlm.engine.layers import Batch, EngineLayers, Weights
+from petitlm.engine.looked import LookedPrograms
+from petitlm.engine.reference import dequantize, dequantize_rows
 from petitlm.engine.tape import record
+from petitlm.engine.trace import Recorder
 from petitlm.sizes import check_fits
 
 CHUNK = 256
@@ -27,7 +34,26 @@ class EngineRunner:
         self.config, self.weights, self.kernels = config, weights, kernels
         self.cache: CacheKind = cache
         self.layers = EngineLayers(config, weights, kernels)
-        self.program = record(config, weights, self.layers.turns) if isinstance(kernels, NativeKernels) else None
+        self.program = record(config, weights, self.layers.turns)[0] if isinstance(kernels, NativeKernels) else None
+        self.looked = LookedPrograms(config, weights, self.layers.turns)
+
+    kind = "engine"
+
+    @property
+    def exact(self) -> bool:
+        """Whether numbers have the same bits in any company: the compiled kernels', and not their twins'."""
+        return self.kernels.isa != "numpy"
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the packed weights, in hexadecimal."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
+        from petitlm.engine.fingerprint import weights_digest
+
+        return weights_digest(self.weights).hex()
 
     def session(self, slots: int, length: int) -> EngineSession:
         """Return a session with room for `slots` sequences of `length` tokens.
@@ -37,6 +63,17 @@ class EngineRunner:
         self.check_fits(slots, length)
         self.layers.reach(length)
         return EngineSession(self, Cache(self.config, slots, length, self.cache))
+
+    def readout(self, x: Floats) -> Floats:
+        """Return the logits that a residual stream (N, D) gives through the final norm and the head, (N, V)."""
+        return self.layers.unembed(self.layers.ln_final(np.ascontiguousarray(x, np.float32)))
+
+    def weight(self, name: str, rows: Sequence[int] | None = None) -> Floats:
+        """Return a weight as it is computed with, decoded to float32: (out, in) or some of its rows, or a vector."""
+        stored = self.weights["embed.weight" if name == "unembed.weight" and self.config.tied else name]
+        if isinstance(stored, Packed):
+            return dequantize(stored) if rows is None else dequantize_rows(stored, rows)
+        return stored if rows is None else stored[list(rows)]
 
     def check_fits(self, slots: int, length: int) -> None:
         """Refuse a cache that this machine has no memory for.
@@ -60,9 +97,13 @@ class EngineSession:
 
         A token sees the positions up to its own that its slot was ever given: earlier calls', and this one's.
         """
-        batch, program = Batch(ids, positions, slots, wanted, self.cache), self.runner.program
-        if tap is NO_TAP and program is not None and isinstance(self.runner.kernels, NativeKernels):
-            return self.runner.kernels.run(program, batch, self.cache, self.runner.config.n_vocab)
+        batch = Batch(ids, positions, slots, wanted, self.cache)
+        program, kernels = self.runner.program, self.runner.kernels
+        if program is not None and isinstance(kernels, NativeKernels):
+            if tap is NO_TAP or (isinstance(tap, Recorder) and not tap.names):
+                return kernels.run(program, batch, self.cache, self.runner.config.n_vocab)
+            if isinstance(tap, Recorder):
+                return self.runner.looked.run(kernels, batch, tap)
         return forward(self.runner.config, self.runner.layers, batch, tap)
 
     def copy(self, source: int, target: int, length: int) -> None:

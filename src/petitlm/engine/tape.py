@@ -4,18 +4,21 @@
 instead of arrays; what it asks of its layers is written down, simplified (products that read the same
 activations become one, what follows a product happens where the product is written) and given to the
 kernels as a program. Every number is computed as it is when kernels are called one by one, so a run
-that nobody looks into has the same bits as one with taps.
+that nobody looks into has the same bits as one with taps. A recording for taps has pauses, where the value
+at a tap lies in a buffer of its own (`petitlm.engine.looked`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from petitlm.config import Activation, ModelConfig
 from petitlm.decoder import forward
 from petitlm.engine.formats import FORMATS, Packed
 from petitlm.engine.kernels import ACTIVATIONS, Floats
+from petitlm.taps import by_head
 
 if TYPE_CHECKING:
     from petitlm._kernels import Program
@@ -75,6 +78,34 @@ class Step:
     products: list[Product] = field(default_factory=list[Product])
 
 
+class Pause(NamedTuple):
+    """A place between two steps of a program, where somebody looks."""
+
+    step: int
+    """Steps that run before."""
+    name: str
+    """Tap whose value lies in the one buffer; or, of an attention that is looked into, the start of its taps' names."""
+    buffers: tuple[int, ...]
+    """Of an attention: queries, keys and values, and where its result belongs."""
+    layer: int = NOWHERE
+    scale: float = 1.0
+
+
+class _Marks:
+    """A tap that writes down where values pass that somebody wants."""
+
+    def __init__(self, tape: Tape, names: Set[str]) -> None:
+        self._tape, self._names = tape, names
+
+    def wants(self, name: str, /) -> bool:
+        return name in self._names
+
+    def __call__(self, name: str, value: Any, /) -> Any:
+        if name in self._names and not by_head(name):  # scores and patterns are made while the program pauses
+            self._tape.steps.append(Step("tap", [value], None, (name,)))
+        return value
+
+
 class Tape:
     """Stands in for `petitlm.engine.kernels.Kernels` and writes down what is asked of it."""
 
@@ -122,6 +153,17 @@ class Tape:
     def attend(self, cache: int, _positions: object, _slots: object, q: Symbol, scale: float) -> Symbol:
         return self.step("attend", [q, *self.stored], q.width, cache, q.heads, scale)
 
+    def scores(self, _cache: int, _positions: object, _slots: object, q: Symbol, scale: float) -> Symbol:
+        self.asked = q, scale  # an attention that is looked into: the three kernels are called while the program pauses
+        return q
+
+    def softmax(self, _positions: object, _slots: object, scores: Symbol) -> Symbol:
+        return scores
+
+    def mix(self, cache: int, _positions: object, _slots: object, _pattern: Symbol) -> Symbol:
+        q, scale = self.asked
+        return self.step("look", [q, *self.stored], q.width, cache, scale)
+
 
 @dataclass(frozen=True)
 class _Unknown:
@@ -139,16 +181,19 @@ class _Unknown:
         return range(self.n_layers)
 
 
-def record(config: ModelConfig, weights: Weights, turns: RotaryTables | None) -> Program:
-    """Return the model's forward pass as a program of the C++ kernels.
+def record(config: ModelConfig, weights: Weights, turns: RotaryTables | None,
+           names: Set[str] = frozenset(), *, lasting: bool = False) -> tuple[Program, list[Pause]]:
+    """Return the model's forward pass as a program of the C++ kernels, with a pause at each of some taps.
 
-    It holds on to the memory of the weights and of the rotary tables and copies none of it.
+    It holds on to the memory of the weights and of the rotary tables and copies none of it. The logits are no pause:
+    they are what a run returns. What is `lasting` at the taps is still there when the run has ended.
     """
     from petitlm.engine.layers import EngineLayers
 
     tape = Tape()
-    logits = forward(config, EngineLayers(config, weights, cast("Any", tape), turns), _Unknown(config.n_layers))
-    return _compile(_fuse(tape.steps), cast("Symbol", logits))
+    logits = forward(config, EngineLayers(config, weights, cast("Any", tape), turns), _Unknown(config.n_layers),
+                     _Marks(tape, names - {"logits"}))
+    return _compile(_fuse(tape.steps), cast("Symbol", logits), lasting)
 
 
 def _fuse(steps: list[Step]) -> list[Step]:
@@ -160,7 +205,11 @@ def _fuse(steps: list[Step]) -> list[Step]:
     made: dict[Symbol, int] = {}  # the step of `kept` that a symbol comes from
     products: dict[Symbol, Product] = {}
     for step in steps:
-        if not _absorb(step, products, readers, made):
+        if step.name == "tap":  # what is shown may be changed there: nothing that reads it comes before
+            products.pop(step.reads[0], None)
+            made[step.reads[0]] = len(kept)
+            kept.append(step)
+        elif not _absorb(step, products, readers, made):
             kept.append(step)
             products |= {p.out: p for p in step.products}
             outs = [p.out for p in step.products] or [cast("Symbol", step.out)]
@@ -205,12 +254,14 @@ def _group(steps: list[Step]) -> list[Step]:
     return kept
 
 
-def _compile(steps: list[Step], logits: Symbol) -> Program:
+def _compile(steps: list[Step], logits: Symbol, lasting: bool) -> tuple[Program, list[Pause]]:
     """Give every symbol a buffer, which others take over after its last reader, and add the steps."""
     from petitlm import _kernels
 
     program, free, at = _kernels.Program(), dict[tuple[int, bool], list[int]](), dict[Symbol, int]()
+    pauses = list[Pause]()
     last = {x: i for i, step in enumerate(steps) for x in _read(step)}
+    last |= {step.reads[0]: len(steps) for step in steps if lasting and step.name == "tap"}
 
     def place(x: Symbol) -> int:
         left = free.get((x.width, x.selected))
@@ -218,13 +269,20 @@ def _compile(steps: list[Step], logits: Symbol) -> Program:
         return at[x]
 
     for i, step in enumerate(steps):
-        outs = [place(x) for x in ([p.out for p in step.products] or [cast("Symbol", step.out)])]
-        _add(program, step, [at[x] for x in step.reads], outs, at)
+        outs = [place(x) for x in ([p.out for p in step.products] or [step.out]) if x is not None]
+        reads = [at[x] for x in step.reads]
+        if step.name == "tap":
+            pauses.append(Pause(len(program), step.arguments[0], (reads[0],)))
+        elif step.name == "look":
+            layer, scale = step.arguments
+            pauses.append(Pause(len(program), f"blocks.{layer}.attn.", (*reads, *outs), layer, scale))
+        else:
+            _add(program, step, reads, outs, at)
         for x in set(_read(step)):
             if last[x] == i:
                 free.setdefault((x.width, x.selected), []).append(at[x])
     program.finish(at[logits])
-    return program
+    return program, pauses
 
 
 def _read(step: Step) -> list[Symbol]:

@@ -7,6 +7,9 @@ to be fast: each sequence's attention is its own multiplication, and a cache is 
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,9 +33,37 @@ class TorchRunner:
     def __init__(self, decoder: Decoder) -> None:
         self.decoder, self.config = decoder, decoder.config
 
+    kind = "torch"
+    exact = False  # matrix products of another height may be cut up, and so rounded, differently
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the weights, in hexadecimal."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
+        digest = hashlib.sha256()
+        for name, weight in sorted(self.decoder.named_parameters()):
+            digest.update(repr((name, tuple(weight.shape), str(weight.dtype))).encode())
+            digest.update(np.ascontiguousarray(weight.detach().float().numpy()).data)
+        return digest.hexdigest()
+
     def session(self, slots: int, length: int) -> TorchSession:
         """Return a session; its caches grow as tokens come, so neither number binds it."""
         return TorchSession(self.decoder)
+
+    def readout(self, x: np.ndarray) -> np.ndarray:
+        """Return the logits that a residual stream (N, D) gives through the final norm and the head, (N, V)."""
+        with torch.no_grad():
+            decoder = self.decoder
+            normalized = decoder.ln_final(torch.as_tensor(x, dtype=decoder.embed.weight.dtype))
+            return decoder.unembed(normalized).float().numpy()
+
+    def weight(self, name: str, rows: Sequence[int] | None = None) -> np.ndarray:
+        """Return a weight as float32: (out, in) or some of its rows, or a vector."""
+        stored = self.decoder.get_parameter(name).detach()
+        return (stored if rows is None else stored[list(rows)]).float().numpy()
 
 
 def load_runner(checkpoint: Checkpoint, threads: int) -> TorchRunner:

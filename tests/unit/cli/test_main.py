@@ -129,6 +129,6 @@ def test_the_shapes_offered_are_the_shapes_that_exist() -> None:
 def test_an_installation_without_the_default_model_says_so(args: list[str], tmp_path: Path,
                                                            monkeypatch: pytest.MonkeyPatch,
                                                            capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("petitlm.front.DEFAULT_MODEL", tmp_path / "nothing")
+    monkeypatch.setattr("petitlm.loading.DEFAULT_MODEL", tmp_path / "nothing")
     assert invoke(args) == 3
     assert "came without petit's own model" in capsys.readouterr().err
