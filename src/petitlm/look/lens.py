@@ -229,7 +229,7 @@ def _measure(out: Reading, layers: slice, rows: slice, said: Floats, final: Floa
 
 
 def largest(x: Floats, k: int) -> NDArray[np.int64]:
-    """Return where the k largest numbers of each row of (N, V) are, largest first, the first among equals, (N, k).
+    """Return where the k largest numbers of each row of (N, V) are, largest first, (N, k).
 
     The k largest lie in the k groups whose own largest are largest, so only those are searched. A group is every
     n-th number: so the largest of all groups are found in a few passes over whole rows.
