@@ -93,8 +93,9 @@ class Lens(Result):
         read, rows = self.reading, []
         for layer, name in enumerate(self.layers):
             says = [f"{t!r} {p:.2f}" for t, p in zip(self.top_tokens[layer][i], read.top_p[layer, i], strict=True)]
-            rows.append([name, *says[:3], float(read.entropy[layer, i]), float(read.kl[layer, i]),
-                         int(read.rank[layer, i]), *np.exp(read.followed[layer, i]).tolist()])
+            numbers = read.entropy[layer, i], read.kl[layer, i], *np.exp(read.followed[layer, i])
+            entropy, kl, *followed = (float(x) if x > 5e-5 else 0.0 for x in numbers)  # float32 logits know no more
+            rows.append([name, *says[:3], entropy, kl, int(read.rank[layer, i]), *followed])
         k = min(3, read.top_p.shape[-1])
         return Table(f"after token {self.positions[i]} {self.tokens[i]!r}",
                      ["layer", *("first", "second", "third")[:k], "entropy", "KL", "rank",
