@@ -1,4 +1,4 @@
-"""Names of taps: the full ones, short ones for people, and how large the values are.
+"""Names of taps: the full ones, short ones for people, and the shapes of the values.
 
 A tap is asked for by its full name (`blocks.5.attn.hook_pattern`), by a short one with a block (`("pattern", 5)`, or
 `pattern:5` where only text can be given), or by a short one alone, which means every block.
@@ -6,12 +6,10 @@ A tap is asked for by its full name (`blocks.5.attn.hook_pattern`), by a short o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from math import prod
 from operator import index
 
 from petitlm.config import ModelConfig
-from petitlm.decoder import check_tap, tap_names
+from petitlm.decoder import check_tap
 from petitlm.errors import UsageError
 
 TapName = str | tuple[str, int]
@@ -95,13 +93,3 @@ def tap_shape(config: ModelConfig, name: str, n_tokens: int, n_seen: int | None 
     if ".mlp." in name:
         return n_tokens, config.d_mlp
     return n_tokens, config.n_vocab if name == "logits" else config.d_model
-
-
-def tap_bytes(config: ModelConfig, names: Iterable[str], n_tokens: int) -> int:
-    """Return the bytes that the whole values at some taps take, float32."""
-    return sum(4 * prod(tap_shape(config, name, n_tokens)) for name in names)
-
-
-def every_tap(config: ModelConfig) -> list[str]:
-    """Return all full names, in the order of the forward pass."""
-    return tap_names(config)

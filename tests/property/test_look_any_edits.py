@@ -87,7 +87,7 @@ def assert_same(ours: Trace, expected: Trace, near: float = 0.0) -> None:
 
 @pytest.mark.parametrize(("name", "bits"), CASES)
 @given(data=st.data())
-@settings(max_examples=15, phases=[Phase.generate])
+@settings(max_examples=8, phases=[Phase.generate])
 def test_however_it_is_run(name: str, bits: int, data: st.DataObject) -> None:
     model, ids = engine(name, bits), ids_of(name, N)
     made, kept = data.draw(edits(name)), data.draw(keeps(name))
@@ -109,7 +109,7 @@ def test_however_it_is_run(name: str, bits: int, data: st.DataObject) -> None:
 
 @pytest.mark.parametrize(("name", "bits"), CASES)
 @given(data=st.data())
-@settings(max_examples=15, phases=[Phase.generate])
+@settings(max_examples=8, phases=[Phase.generate])
 def test_token_by_token(name: str, bits: int, data: st.DataObject) -> None:
     model, config, ids = engine(name, bits), SHAPES[name], ids_of(name, N)
 
@@ -133,7 +133,7 @@ def test_token_by_token(name: str, bits: int, data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 @given(data=st.data())
-@settings(max_examples=15, phases=[Phase.generate])
+@settings(max_examples=8, phases=[Phase.generate])
 def test_on_either_set_of_layers(name: str, data: st.DataObject) -> None:
     made, kept = data.draw(edits(name)), data.draw(keeps(name))
     ours, theirs = (run_text(m, ids_of(name, N), kept, made) for m in (engine(name, 32), torch_layers(name)))

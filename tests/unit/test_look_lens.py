@@ -116,7 +116,7 @@ def test_induction_by_hand_is_said_by_the_last_layer_alone(bits: int) -> None:
     assert p[2] > 0.9
 
 
-def test_the_largest_are_found_among_blocks() -> None:
+def test_the_largest_are_found_among_groups() -> None:
     rng = np.random.default_rng(0)
     for v, k in [(7, 3), (64, 5), (1000, 5), (5000, 1), (5001, 10)]:
         x = rng.normal(size=(6, v)).astype(np.float32)

@@ -18,7 +18,7 @@ from tests_shapes import packed, random_weights
 CONFIG = ModelConfig(n_layers=12, d_model=64, n_heads=4, d_head=16, d_mlp=128, n_vocab=101, n_ctx=700, n_rotary=8,
                      unembed_bias=True)
 IDS = np.random.default_rng(0).integers(0, 101, 600).tolist()
-pytestmark = pytest.mark.skipif(not available_isas(), reason="built without a C++ compiler: the twins copy as they like")
+pytestmark = pytest.mark.skipif(not available_isas(), reason="built without a C++ compiler: twins copy as they like")
 
 
 @pytest.fixture(scope="module")

@@ -59,7 +59,7 @@ def test_effect_and_cost_are_those_of_edited_runs(model: petitlm.Model) -> None:
     result = look.steer(model, PAIRS, PROMPTS, NEUTRAL, answer="e", versus="a", blocks=[0, 1], strengths=[-2, 3])
     direction = result.direction()
     assert [s.strength for s in result.sweep] == [-2, 0, 3]
-    assert result.checks[0].value == 0
+    assert result.checks[0].value == (0 if model.runner.exact else pytest.approx(0, abs=1e-4))
     for row in result.sweep:
         edits = [Edit(("resid_post", b), "add", np.float32(row.strength) * v) for b, v in direction.values.items()]
         ends = np.array([model.trace(text, edits=edits).logits[-1] for text in PROMPTS], np.float64)
@@ -123,7 +123,7 @@ def test_a_finding_holds_and_its_result_is_plain(model: petitlm.Model, tmp_path:
     save_finding(result, tmp_path / "f.json")
     assert replay(load_finding(tmp_path / "f.json"), model).holds
     assert json.dumps(result.to_dict(), allow_nan=False)
-    assert "strength 0 changes nothing: 0" in result.table()
+    assert "strength 0 changes nothing" in result.table()
     assert "<html" in result.html()
 
 

@@ -21,7 +21,8 @@ class Activations:
     """The values that tokens have at one tap, and at a second one, run when they are needed and drawn at random.
 
     What fits into the pool is run once; beyond that, half of the pool is run anew each time half was drawn. The first
-    token of a text is left out: whatever it is, it has the same outlying value, since it sees nothing but itself.
+    token of a text is left out: it sees nothing but itself, and in many models its value is an outlier (Xiao et al.
+    2024, attention sinks).
     Deterministic: the same model, texts and seed give the same draws.
     """
 

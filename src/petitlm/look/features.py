@@ -159,7 +159,8 @@ class Features(Result):
         features = [[f.index, f.strength, f.position, self.tokens[f.position], f.n_tokens, " ".join(f.raises),
                      " ".join(f.lowers)] for f in self.strongest]
         of = f"{self.dictionary['width']:,} features of {self.dictionary['tap']}"
-        return [Table(f"Features at each token ({of})", ["", "token", "active", "unexplained", "feature:strength"], rows,
+        columns = ["", "token", "active", "unexplained", "feature:strength"]
+        return [Table(f"Features at each token ({of})", columns, rows,
                       "the first token is not what dictionaries learn"),
                 Table("Strongest features", ["feature", "strength", "at", "token", "tokens", "raises", "lowers"],
                       features, "raises and lowers: logits on the direct way to the head"),

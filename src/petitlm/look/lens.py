@@ -30,7 +30,7 @@ STREAMS: tuple[TapName, ...] = (("resid_pre", 0), "resid_post")
 """The residual stream before the first block, and after each."""
 _FLOATS = 1 << 23  # logits in memory at a time, 32 MB; the engine gives the same bits however they are cut up
 _COLUMNS = 7  # layers side by side on a terminal
-_BLOCK = 64  # rows of the vocabulary whose largest number stands for them in the search for the top ones
+_GROUP = 64  # rows of the vocabulary whose largest number stands for them in the search for the top ones
 Numbers = NDArray[np.float64]
 
 
@@ -93,8 +93,9 @@ class Lens(Result):
         read, rows = self.reading, []
         for layer, name in enumerate(self.layers):
             says = [f"{t!r} {p:.2f}" for t, p in zip(self.top_tokens[layer][i], read.top_p[layer, i], strict=True)]
-            rows.append([name, *says[:3], float(read.entropy[layer, i]), float(read.kl[layer, i]),
-                         int(read.rank[layer, i]), *np.exp(read.followed[layer, i]).tolist()])
+            numbers = read.entropy[layer, i], read.kl[layer, i], *np.exp(read.followed[layer, i])
+            entropy, kl, *followed = (float(x) if x > 5e-5 else 0.0 for x in numbers)  # float32 logits know no more
+            rows.append([name, *says[:3], entropy, kl, int(read.rank[layer, i]), *followed])
         k = min(3, read.top_p.shape[-1])
         return Table(f"after token {self.positions[i]} {self.tokens[i]!r}",
                      ["layer", *("first", "second", "third")[:k], "entropy", "KL", "rank",
@@ -205,42 +206,45 @@ def _groups(runner: Runner, n_layers: int, n: int) -> Iterator[tuple[slice, slic
 
 
 def _measure(out: Reading, layers: slice, rows: slice, said: Floats, final: Floats, followed: Sequence[int]) -> None:
-    """Write what logits (L, T, V) say into `out`, compared with the model's own (T, V); `said` is overwritten."""
-    shape = said.shape
-    ids = largest(said.reshape(-1, shape[-1]), out.top_ids.shape[-1]).reshape(*shape[:2], -1)
-    said -= said.max(-1, keepdims=True)
-    p, own = np.exp(said), final - final.max(-1, keepdims=True)
-    total = p.sum(-1, dtype=np.float64)
-    own_p = np.exp(own)
-    own_p /= own_p.sum(-1, keepdims=True, dtype=np.float64)
-    own_log_total = np.log(np.exp(own).sum(-1, dtype=np.float64))
-    log_total = np.log(total)
-    at = layers, rows
-    out.top_ids[at] = ids
-    out.top_p[at] = np.take_along_axis(p, ids, -1) / total[..., None]
-    out.entropy[at] = log_total - np.einsum("lpv,lpv->lp", p, said) / total
-    nearer = np.einsum("pv,pv->p", own_p, own) - np.einsum("pv,lpv->lp", own_p, said)
-    out.kl[at] = np.maximum(0, nearer + log_total - own_log_total)
-    said_own = np.take_along_axis(said, np.broadcast_to(own.argmax(-1)[None, :, None], (*shape[:2], 1)), -1)
-    out.rank[at] = (said > said_own).sum(-1)
-    out.followed[at] = said[..., list(followed)] - log_total[..., None]
+    """Write what logits (L, T, V) say into `out`, compared with the model's own (T, V); `said` is overwritten.
+
+    One layer at a time: its logits pass through the processor's cache several times, and through memory once.
+    """
+    own = final - final.max(-1, keepdims=True)
+    answer, own_p = own.argmax(-1)[:, None], np.exp(own)
+    own_total = own_p.sum(-1)
+    own_p /= own_total[:, None]
+    own_entropy = np.log(own_total) - np.einsum("pv,pv->p", own_p, own)
+    for i, x in zip(range(*layers.indices(len(out.entropy))), said, strict=True):
+        ids = largest(x, out.top_ids.shape[-1])
+        x -= np.take_along_axis(x, ids[:, :1], -1)
+        p = np.exp(x)
+        total = p.sum(-1)  # in pairs: within a few units of float32's last place
+        log_total = np.log(total)
+        out.top_ids[i, rows] = ids
+        out.top_p[i, rows] = np.take_along_axis(p, ids, -1) / total[:, None]
+        out.entropy[i, rows] = log_total - np.einsum("pv,pv->p", p, x) / total
+        out.kl[i, rows] = np.maximum(0, log_total - np.einsum("pv,pv->p", own_p, x) - own_entropy)
+        out.rank[i, rows] = np.count_nonzero(x > np.take_along_axis(x, answer, -1), -1)
+        out.followed[i, rows] = x[:, list(followed)] - log_total[:, None]
 
 
 def largest(x: Floats, k: int) -> NDArray[np.int64]:
     """Return where the k largest numbers of each row of (N, V) are, largest first, (N, k).
 
-    The k largest lie in the k blocks whose own largest are largest; so only those blocks are searched.
+    The k largest lie in the k groups whose own largest are largest, so only those are searched. A group is every
+    n-th number: so the largest of all groups are found in a few passes over whole rows.
     """
     n, v = x.shape
-    whole = v // _BLOCK
-    if whole <= 2 * k:
+    groups = v // _GROUP
+    if groups <= 2 * k:
         places = np.broadcast_to(np.arange(v), (n, v))
     else:
-        tops = x[:, : whole * _BLOCK].reshape(n, whole, _BLOCK).max(-1)
-        blocks = np.sort(np.argpartition(tops, -k, -1)[:, -k:], -1)
-        places = (blocks[..., None] * _BLOCK + np.arange(_BLOCK)).reshape(n, -1)
-        rest = np.broadcast_to(np.arange(whole * _BLOCK, v), (n, v - whole * _BLOCK))
-        places = np.concatenate([places, rest], -1)
+        tops = x[:, : groups * _GROUP].reshape(n, _GROUP, groups).max(1)
+        chosen = np.argpartition(tops, -k, -1)[:, -k:]
+        places = (chosen[..., None] + groups * np.arange(_GROUP)).reshape(n, -1)
+        rest = np.broadcast_to(np.arange(groups * _GROUP, v), (n, v - groups * _GROUP))
+        places = np.sort(np.concatenate([places, rest], -1), -1)
     order = np.argsort(-np.take_along_axis(x, places, -1), -1, kind="stable")[:, :k]
     return np.take_along_axis(places, order, -1)
 

@@ -100,7 +100,7 @@ def make_grid(config: ModelConfig, over: str, positions: Sequence[int], texts: S
     if over not in OVER:
         raise UsageError(f"over={over!r} is not known; choose one of {', '.join(OVER)}")
     each = over in STREAM if each is None else each
-    labels = [f"{p} {text}" for p, text in zip(positions, texts, strict=True)]
+    labels = [f"{p} {text.strip() or '␣'}" for p, text in zip(positions, texts, strict=True)]
     columns = labels if each else ["together"]
     places: list[tuple[int, ...]] = [(p,) for p in positions] if each else [tuple(positions)]
     taps = _taps(config, over, blocks)

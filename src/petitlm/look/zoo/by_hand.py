@@ -19,14 +19,18 @@ from petitlm.look.zoo.cancellation import DIRECT, REMAINDER, cancellation, cance
 from petitlm.look.zoo.found import Found, Trial, equals, yes
 from petitlm.look.zoo.fourier import neuron_shares
 from petitlm.look.zoo.induction import N_TOKENS, exact_induction, held_margin, induction, lying_pair, repeated_prompt
+from petitlm.look.zoo.made import Made
 from petitlm.look.zoo.modular import all_sums, modular
 
 
 def c1(bits: int | None, layers: Literal["engine", "torch"] = "engine") -> Iterator[Found]:
     """Induction by hand: as it was thought out, in float32, or (given bits) with weights that formats hold exactly."""
-    blueprint, margin, case = (induction(), 10.0, "C1" if layers == "engine" else "C1 on torch layers") \
-        if bits is None else (exact_induction(), held_margin(), f"C1 in {bits} bits")
-    model, within = blueprint.load(bits or 32, layers), 1e-5 if bits is None else 5e-3 * margin
+    if bits is None:
+        blueprint, margin, within, case = induction(), 10.0, 1e-5, "C1" if layers == "engine" else "C1 on torch layers"
+    else:
+        blueprint, margin, case = exact_induction(), held_margin(), f"C1 in {bits} bits"
+        within = 5e-3 * margin  # what flows is rounded, to 8 bits in groups of up to 256
+    model = blueprint.load(bits or 32, layers)
     if bits is not None:
         off = max(float(np.abs(model.runner.weight(name) - np.asarray(blueprint.weights[name], np.float32)).max())
                   for name in blueprint.config.tensor_shapes())
@@ -40,6 +44,11 @@ def c1(bits: int | None, layers: Literal["engine", "torch"] = "engine") -> Itera
     composed = {pair.kind: pair.score for pair in scores.pairs}
     yield Found(case, "K-composition, beyond Q and V", "all of it", composed["K"] - composed["Q"]
                 - composed["V"], at_least=2 * scores.random_pair)
+    yield from _answer(case, model, margin, within)
+
+
+def _answer(case: str, model: Made, margin: float, within: float) -> Iterator[Found]:
+    """Ask how C1 comes to its answer after the second half's eighth token."""
     ids = repeated_prompt(0, n_again=8)
     right, other = ids[9], next(id for id in range(1, 30) if id not in ids)
     logits = run_text(model.runner, ids).logits[-1]
@@ -49,9 +58,10 @@ def c1(bits: int | None, layers: Literal["engine", "torch"] = "engine") -> Itera
     head = next(term.value for term in votes.terms if term.kind == "head" and (term.layer, term.index) == (1, 0))
     yield equals(case, "direct attribution of head 1.0, share", 1.0, head / votes.logit, within / margin)
     yield Found(case, "direct attribution: gap of the sum", "0", abs(votes.checks[0].value), at_most=1e-5)
-    seen = lens(model, ids, at=-1)
-    yield equals(case, "logit lens: first layer that says it", 2.0,
-                 float(np.flatnonzero(seen.reading.top_p[:, -1, 0] > 0.5)[0]), 0.0)
+    seen = lens(model, ids, at=-1).reading
+    says = (seen.top_ids[:, -1, 0] == right) & (seen.top_p[:, -1, 0] > 0.5)
+    yield equals(case, "logit lens: layers that say it", 1.0, float(says.sum()), 0.0)
+    yield equals(case, "logit lens: the last one does", 1.0, float(says[-1]), 0.0)
     ablated = patch(model, ids, None, right, other, over="heads", ablation="zero")
     for name in ("z:0.0", "z:1.0"):
         yield Found(case, f"ablating {name}: share that is lost", "1", -_effect(ablated, name) / margin,
