@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from e2e.command import COMMAND, Petit, environment
+from e2e.command import COMMAND, Petit, environment, wait_until_idle
 
 
 def test_each_line_of_a_pipe_is_a_turn(petit: Petit, tiny_folder: Path) -> None:
@@ -72,8 +72,18 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self._ours, text.encode())
 
-    def press_ctrl_c(self) -> None:
-        time.sleep(0.5)  # Python's line editor misses a signal that comes while it is still showing its mark
+    def wait_for_more(self) -> None:
+        """Read until anything has been shown that no call has waited for."""
+        end = time.monotonic() + 30
+        while not self.seen:
+            assert time.monotonic() < end, "nothing more was shown"
+            if select.select([self._ours], [], [], 0.1)[0]:
+                self.seen += os.read(self._ours, 4096).decode(errors="replace")
+
+    def press_ctrl_c(self, while_waiting: bool = False) -> None:
+        """`while_waiting`: once the program waits, since Python's line editor misses a signal that comes earlier."""
+        if while_waiting:
+            wait_until_idle(self.process)
         self.process.send_signal(signal.SIGINT)
 
     def __enter__(self) -> Terminal:
@@ -88,11 +98,12 @@ class Terminal:
 def test_ctrl_c_stops_the_answer_and_not_the_program(long_folder: Path) -> None:
     with Terminal(COMMAND, "chat", "-m", str(long_folder), "--max-tokens", "50000", "--stop", "\n") as terminal:
         terminal.wait_for(">>> ")
-        terminal.press_ctrl_c()
+        terminal.press_ctrl_c(while_waiting=True)
         terminal.wait_for("/bye or Ctrl-D ends")
         terminal.wait_for(">>> ")
         terminal.type("Hello\n")
         terminal.wait_for("Hello\r\n")
+        terminal.wait_for_more()
         terminal.press_ctrl_c()
         terminal.wait_for("(stopped; what was said so far stays in the conversation)")
         terminal.wait_for(">>> ")
