@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -19,6 +20,11 @@ COMMAND = str(Path(sys.executable).parent / "petit")
 def environment(**changes: str) -> dict[str, str]:
     """Return the environment of a plain English terminal without colours, one thread for numeric libraries."""
     return {**os.environ, "LC_ALL": "C.UTF-8", "NO_COLOR": "1", "OMP_NUM_THREADS": "1", **changes}
+
+
+def hear_ctrl_c() -> None:
+    """Called in a new process: a shell that put the tests in the background told all of them to ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_until_idle(process: subprocess.Popen[bytes], seconds: float = 60) -> None:

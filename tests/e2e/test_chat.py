@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from e2e.command import COMMAND, Petit, environment, wait_until_idle
+from e2e.command import COMMAND, Petit, environment, hear_ctrl_c, wait_until_idle
 
 
 def test_each_line_of_a_pipe_is_a_turn(petit: Petit, tiny_folder: Path) -> None:
@@ -53,7 +53,7 @@ class Terminal:
     def __init__(self, *args: str) -> None:
         self._ours, theirs = pty.openpty()
         self.process = subprocess.Popen(args, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-                                        env=environment(TERM="dumb"))
+                                        env=environment(TERM="dumb"), preexec_fn=hear_ctrl_c)
         os.close(theirs)
         self.seen = ""
 

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from e2e.command import COMMAND, Petit, environment, wait_until_idle
+from e2e.command import COMMAND, Petit, environment, hear_ctrl_c, wait_until_idle
 
 LAST_LINE = r"\d+ tokens? · [\d.,]+ tokens/s · [\d.]+ s( · \d+ of \d+ guesses right)? \(prompt: \d+ tokens?, [\d.]+ s\)"
 
@@ -164,7 +164,8 @@ def test_a_reader_that_leaves_early_is_no_error(tiny_folder: Path) -> None:
 def test_ctrl_c_ends_with_130_and_no_traceback(tiny_folder: Path) -> None:
     # Unbounded reading of a pipe that nobody writes to: the command is waiting when the signal comes.
     process = subprocess.Popen([COMMAND, "run", "-m", str(tiny_folder), "-"], stdin=subprocess.PIPE,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(PYTHONUNBUFFERED="1"))
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(PYTHONUNBUFFERED="1"),
+                               preexec_fn=hear_ctrl_c)
     wait_until_idle(process)
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
