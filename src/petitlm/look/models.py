@@ -67,7 +67,8 @@ def one_token(model: Model, text: str | int) -> int:
     if len(ids) == 1:
         return ids[0]
     parts = " + ".join(repr(token_text(model, id)) for id in ids) or "nothing"
-    more = "" if text.startswith(" ") else f", or try {' ' + text!r} with its space"
+    spaced = not text.startswith(" ") and len(model.tokenizer.encode(" " + text, add_special=False)) == 1
+    more = f", or {' ' + text!r} with its space, which is one" if spaced else ""
     raise UsageError(f"{text!r} is not one token of this model but {parts}; name one token{more}")
 
 
