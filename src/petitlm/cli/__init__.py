@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import importlib
 import io
 import os
 import sys
@@ -14,6 +12,7 @@ from typing import Any
 import click
 
 from petitlm import __version__
+from petitlm.cli.verbs import Verbs
 from petitlm.errors import PetitError
 
 # verb: (module that holds `command`, what it does). The help page needs only this table, so it imports no verb.
@@ -67,35 +66,8 @@ petit --help donne toutes les commandes, et petit COMMANDE --help leurs options.
 EXTRA_OF = {"torch": "train"}
 
 
-class Verbs(click.Group):
-    """The group of verbs: it imports the one that is called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(VERBS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in VERBS:
-            return None
-        module, short_help = VERBS[cmd_name]
-        command: click.Command = importlib.import_module(module).command
-        command.short_help = short_help
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and not args[0].startswith("-") and args[0] not in VERBS:
-            near = difflib.get_close_matches(args[0], VERBS, 1)
-            hint = f"did you mean `petit {near[0]}`?" if near else "`petit --help` lists the commands"
-            raise click.UsageError(f"no command {args[0]!r}; {hint}")
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(verb, text) for verb, (_, text) in VERBS.items()])
-
-
-@click.group(cls=Verbs, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Verbs, verbs=VERBS, path="petit", invoke_without_command=True,
+             context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "-V", "--version", message="petit %(version)s")
 @click.pass_context
 def petit(ctx: click.Context) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from petitlm.errors import UsageError
+from petitlm.look.halves import PATCHING, gradient_half
 from petitlm.look.models import Model, Text, make_metric, token_texts
 from petitlm.look.patch import chosen_positions, metric_text, named
 from petitlm.look.results import Check, Evidence, Result, Table, about
@@ -148,8 +149,8 @@ def attribute(model: Model, clean: Text, corrupt: Text, answer: str | int, versu
                          neurons=[Unit(tap) for tap in _neuron_taps(swap, blocks)] if over == "neurons" else [])
     taps = list(dict.fromkeys(unit.tap for unit in any_grid.flat))
     assert swap.other is not None
-    found = gradient_half().estimate(model.runner, swap.ids, swap.other, metric, taps, method, drops=graddrop,
-                                     tolerance=tolerance)
+    half = gradient_half("attribution", PATCHING)
+    found = half.estimate(model.runner, swap.ids, swap.other, metric, taps, method, drops=graddrop, tolerance=tolerance)
     grid = any_grid if over != "neurons" else make_grid(
         config, over, places, texts, each=each, neurons=_largest_neurons(found.parts, places, most))
     names = named(grid, places)
@@ -166,19 +167,6 @@ def attribute(model: Model, clean: Text, corrupt: Text, answer: str | int, versu
                       names, estimates, drops, sums, confirmed,
                       checks=_checks(sums, confirmed, found.scale, found.total - swap.total, tolerance,
                                      method))
-
-
-def gradient_half() -> Any:
-    """Return the module that estimates.
-
-    Raises: UsageError where torch is not installed.
-    """
-    try:
-        from petitlm.look.gradients import attribution
-    except ImportError:
-        raise UsageError("estimates need gradients, and gradients torch; install petitlm[train], or patch exactly with "
-                         "`petit look patch`, which needs neither") from None
-    return attribution
 
 
 def _of_units(parts: dict[str, NDArray[np.float64]], grid: Grid) -> NDArray[np.float64]:

@@ -23,8 +23,9 @@ from petitlm.engine.kernels import Floats
 from petitlm.engine.runs import run_texts
 from petitlm.errors import UsageError
 from petitlm.look.edge_runs import EdgeRunner, Senders, ablated
-from petitlm.look.edges import exact_edges, gradient_half
+from petitlm.look.edges import exact_edges
 from petitlm.look.graph import LOGITS, Graph
+from petitlm.look.halves import EXACT, gradient_half
 from petitlm.look.models import Model
 from petitlm.look.pairs import Pair
 from petitlm.look.swaps import Ablation
@@ -89,7 +90,7 @@ def score_edges(model: Model, pairs: Sequence[Pair], method: str, tolerance: flo
         raise UsageError(f"method={method!r} is not known; choose one of {', '.join(SCORES)} or acdc")
     graph = Graph(model.config)
     total = np.zeros(graph.exists.shape)
-    half = None if method == "exact" else gradient_half()
+    half = None if method == "exact" else gradient_half("edges", EXACT)
     layers = None if half is None else half.layers_of(model.runner)
     for pair in pairs:
         if half is None:

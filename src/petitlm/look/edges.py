@@ -13,6 +13,7 @@ from petitlm.engine.runs import run_text
 from petitlm.errors import UsageError
 from petitlm.look.edge_runs import EdgeRunner
 from petitlm.look.graph import Edge, Graph
+from petitlm.look.halves import EXACT, gradient_half
 from petitlm.look.models import Metric, Model, Text, make_metric
 from petitlm.look.patch import metric_text
 from petitlm.look.results import Check, Evidence, Result, Table, about
@@ -105,7 +106,7 @@ def attribute_edges(model: Model, clean: Text, corrupt: Text, answer: str | int,
         values, steps, confirmed = np.zeros(graph.exists.shape), 0, []
         values[graph.exists] = scores
     else:
-        half = gradient_half()
+        half = gradient_half("edges", EXACT)
         found = half.estimate_edges(half.layers_of(model.runner), swap.ids, swap.other, metric, method, tolerance)
         values, steps = found.scores, found.steps
         best = graph.edges(_largest(graph, values, confirm))
@@ -123,19 +124,6 @@ def attribute_edges(model: Model, clean: Text, corrupt: Text, answer: str | int,
     kind = RunEdges if method == "exact" else AttributedEdges
     return kind(asked, metric.to_dict(model), into, method, swap.base, swap.source,
                 [names[i] for i in order], [float(flat[i]) for i in order], steps, confirmed, checks=tuple(checks))
-
-
-def gradient_half() -> Any:
-    """Return the module that estimates edges.
-
-    Raises: UsageError where torch is not installed.
-    """
-    try:
-        from petitlm.look.gradients import edges
-    except ImportError:
-        raise UsageError("estimates need gradients, and gradients torch; install petitlm[train], or take method exact "
-                         "(acdc in a circuit), which needs neither") from None
-    return edges
 
 
 def exact_edges(model: Model, base: list[int], source: list[int], metric: Metric,

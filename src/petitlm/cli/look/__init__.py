@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
-import importlib
-
 import click
+
+from petitlm.cli.verbs import Verbs
 
 # verb: what it does; the module is petitlm.cli.look.VERB, and `command` in it the command
 VERBS = {
@@ -27,36 +26,10 @@ VERBS = {
     "replay": "Repeat a finding and say whether it still holds.",
     "selftest": "Find what is known to be there, in models made for it.",
 }
+_TABLE = {verb: (f"petitlm.cli.look.{verb}", text) for verb, text in VERBS.items()}
 
 
-class LookVerbs(click.Group):
-    """The group of verbs: it imports the one that is called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(VERBS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in VERBS:
-            return None
-        command: click.Command = importlib.import_module(f"petitlm.cli.look.{cmd_name}").command
-        command.short_help = VERBS[cmd_name]
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and not args[0].startswith("-") and args[0] not in VERBS:
-            near = difflib.get_close_matches(args[0], VERBS, 1)
-            hint = f"did you mean `petit look {near[0]}`?" if near else "`petit look --help` lists the commands"
-            raise click.UsageError(f"no command {args[0]!r}; {hint}")
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(VERBS.items()))
-
-
-@click.group(cls=LookVerbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Verbs, verbs=_TABLE, path="petit look", context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
     """Look inside: how an answer comes about, on the model as it runs, in 4 bits or any other.
 
