@@ -14,7 +14,7 @@ PACKAGE = "petitlm"
 # The ground, lowest first: a module may import those of lower ranks.
 GROUND = {
     "errors": 0,
-    "config": 1, "files": 1,
+    "config": 1, "files": 1, "recipes": 1,
     "safetensors_file": 2, "gguf": 2, "prompts": 2, "sizes": 2, "rotary": 2,
     "families": 3,
     "tokenizer": 4,
@@ -23,7 +23,7 @@ GROUND = {
 }
 # Parts above the ground, and the parts (beside the ground and themselves) that each may import.
 PARTS = {
-    "model": set(), "onnx": set(), "engine": {"_kernels"}, "data": set(),  # _kernels is the compiled module
+    "model": set(), "onnx": set(), "engine": {"_kernels"}, "data": {"_text"},  # _kernels and _text are compiled
     "train": {"model", "engine"}, "look": {"model", "engine"},
     "serve": {"engine"}, "evals": {"engine"},
 }

@@ -11,8 +11,8 @@ from random import Random
 import pytest
 
 from petitlm.data import GENERATORS, Problem, generator
-from petitlm.data.commands_check import obey_actions, obey_sentence
-from petitlm.data.french import accented, definite, elide
+from petitlm.data.generators.commands_check import obey_actions, obey_sentence
+from petitlm.data.generators.french import accented, definite, elide
 from petitlm.errors import UsageError
 
 SUMS = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from petitlm.data.number_words import feminine, read_number, to_words
+from petitlm.data.generators.number_words import feminine, read_number, to_words
 from petitlm.errors import UsageError
 
 FRENCH = {

@@ -9,7 +9,8 @@ import pytest
 from petitlm.cli.train import FIGURES, read_recipe
 from petitlm.errors import ConfigError, NotFoundError
 from petitlm.train.card import read_template
-from petitlm.train.recipe import TrainConfig, from_table
+from petitlm.recipes import from_table
+from petitlm.train.recipe import TrainConfig
 
 
 def test_every_recipe_that_ships_can_be_read_and_its_card_be_filled(root: Path) -> None:

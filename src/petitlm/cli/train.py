@@ -110,7 +110,8 @@ def read_recipe(path: Path, minutes: float | None = None, threads: int | None = 
     Raises: NotFoundError, ConfigError.
     """
     from petitlm.data import Mixture
-    from petitlm.train.recipe import TrainConfig, check_keys, from_table, read_toml
+    from petitlm.recipes import check_keys, from_table, read_toml
+    from petitlm.train.recipe import TrainConfig
 
     tables = read_toml(path)
     keys = [field.name for field in dataclasses.fields(Recipe)]
@@ -183,7 +184,7 @@ def make_tokenizer(plan: Recipe, records: Sequence[Record], folder: Path) -> Tok
 def make_config(plan: Recipe, tokenizer: Tokenizer) -> ModelConfig:
     """Return the recipe's model shape, with as many rows as its tokenizer needs."""
     from petitlm.config import ModelConfig
-    from petitlm.train.recipe import from_table
+    from petitlm.recipes import from_table
 
     decided = {"n_vocab": -(-tokenizer.n_ids // ROW_MULTIPLE) * ROW_MULTIPLE,
                "eos_id": tokenizer.eos_id, "bos_id": tokenizer.bos_id}

@@ -14,7 +14,7 @@ from random import Random
 from typing import Any
 
 from petitlm.data.generators import GENERATORS, Generator, generator
-from petitlm.data.number_words import LANGUAGES
+from petitlm.data.generators.number_words import LANGUAGES
 from petitlm.data.record import (
     HELDOUT_STRUCTURES,
     RESERVED_PERCENT,

@@ -43,7 +43,7 @@ def _sum(rng: Random) -> Quad:
 
 def _place(rng: Random) -> Quad:
     """Where a thing is, in one place or another; what is asked for is the place, which has to be copied."""
-    from petitlm.data.passage_words import NAMES, PLACES, THINGS
+    from petitlm.data.generators.passage_words import NAMES, PLACES, THINGS
 
     (thing, other), (here, there), name = rng.sample(THINGS, 2), rng.sample(PLACES, 2), rng.choice(NAMES)
     clean, corrupt = (f"Instruct: The {thing.en} is in the {place.en}. {name} takes the {other.en}. Where is the "

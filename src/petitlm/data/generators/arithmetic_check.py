@@ -9,7 +9,7 @@ import operator
 import re
 from collections.abc import Callable
 
-from petitlm.data.number_words import read_number, to_words
+from petitlm.data.generators.number_words import read_number, to_words
 from petitlm.data.record import Problem
 from petitlm.errors import UsageError
 

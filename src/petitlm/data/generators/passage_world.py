@@ -6,7 +6,7 @@ from collections.abc import Collection
 from random import Random
 from typing import NamedTuple
 
-from petitlm.data.passage_words import NAMES, PLACES, SYLLABLES, THINGS, Noun
+from petitlm.data.generators.passage_words import NAMES, PLACES, SYLLABLES, THINGS, Noun
 
 
 class Event(NamedTuple):

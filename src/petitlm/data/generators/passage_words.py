@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from petitlm.data.french import definite
+from petitlm.data.generators.french import definite
 
 NOT_SAID = {"en": "The text does not say.", "fr": "Le texte ne le dit pas."}
 # fmt: off

@@ -9,14 +9,16 @@ from __future__ import annotations
 import re
 from random import Random
 
-from petitlm.data.french import accented, elide
-from petitlm.data.passage_world import draw_name
+from petitlm.data.generators.french import accented, elide
+from petitlm.data.generators.passage_world import draw_name
 from petitlm.data.record import Problem
-from petitlm.data.typing_habits import in_haste
+from petitlm.data.generators.typing_habits import in_haste
 
 FAMILY = "small-talk"
 VERSION = 1
 LEVEL_WEIGHTS = (1,)
+FORM = "dialogue"
+LEVELS = (0,)
 
 ABILITIES = {
     "en": "I can do small sums, answer questions about a short text, and turn orders into robot actions.",

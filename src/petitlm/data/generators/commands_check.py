@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from petitlm.data.number_words import read_number
+from petitlm.data.generators.number_words import read_number
 from petitlm.data.record import Problem
 from petitlm.errors import UsageError
 

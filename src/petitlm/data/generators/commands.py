@@ -10,13 +10,16 @@ from __future__ import annotations
 from random import Random
 from typing import NamedTuple
 
-from petitlm.data.number_words import feminine, to_words
+from petitlm.data.generators.number_words import feminine, to_words
 from petitlm.data.record import Problem
-from petitlm.data.typing_habits import in_haste
+from petitlm.data.generators.typing_habits import in_haste
 
 FAMILY = "commands"
 VERSION = 1
 LEVEL_WEIGHTS = (1, 4, 5, 5)
+CATEGORY = "robot"
+FORM = "command"
+LEVELS = (0, 1, 2, 3)
 LARGEST = 20
 
 # Fixed orders: action, then ways to say it.

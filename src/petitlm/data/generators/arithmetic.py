@@ -10,14 +10,15 @@ from dataclasses import replace
 from random import Random
 from typing import NamedTuple
 
-from petitlm.data.french import accented, elide
-from petitlm.data.number_words import feminine, to_words
+from petitlm.data.generators.french import accented, elide
+from petitlm.data.generators.number_words import feminine, to_words
 from petitlm.data.record import Problem
-from petitlm.data.typing_habits import in_haste
+from petitlm.data.generators.typing_habits import in_haste
 
 FAMILY = "arithmetic"
 VERSION = 1
 LEVEL_WEIGHTS = (2, 3, 6, 4)
+LEVELS = (0, 1, 2, 3)
 
 _SYMBOLS = {"add": "+", "sub": "-", "mul": "×"}
 _WORDS = {

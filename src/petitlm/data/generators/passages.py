@@ -11,15 +11,17 @@ from collections.abc import Callable
 from random import Random
 from typing import NamedTuple, TypeAlias
 
-from petitlm.data.french import accented, elide
-from petitlm.data.passage_words import NOT_SAID, PLACES, TELL, THINGS, Noun
-from petitlm.data.passage_world import Event, World, draw_name, live, pattern
+from petitlm.data.generators.french import accented, elide
+from petitlm.data.generators.passage_words import NOT_SAID, PLACES, TELL, THINGS, Noun
+from petitlm.data.generators.passage_world import Event, World, draw_name, live, pattern
 from petitlm.data.record import Problem
-from petitlm.data.typing_habits import in_haste
+from petitlm.data.generators.typing_habits import in_haste
 
 FAMILY = "passages"
 VERSION = 1
 LEVEL_WEIGHTS = (4, 4, 3, 2)
+CATEGORY = "reading"
+LEVELS = (0, 1, 2, 3)
 
 
 def is_held_out(structure: str) -> bool:

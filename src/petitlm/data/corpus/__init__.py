@@ -1,0 +1,1 @@
+"""A corpus: documents in Parquet, made stage by stage, each stage a pure function of its inputs."""

@@ -1,0 +1,1 @@
+"""Quality: language, labels, filters, a fast classifier, and personal data masked."""

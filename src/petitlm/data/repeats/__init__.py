@@ -1,0 +1,1 @@
+"""Repeats: equal and nearly equal documents, and documents that hold a benchmark's items."""
