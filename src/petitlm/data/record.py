@@ -33,6 +33,8 @@ class Problem:
     answer: str
     context: str = ""
     """Text that the question is about; a conversation gives it once, before the first question about it."""
+    foil: str = ""
+    """The wrong half of a minimal pair, equal to `answer` but for what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)

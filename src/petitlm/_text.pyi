@@ -1,0 +1,1 @@
+"""Kernels over text and token ids (kernels/text)."""
