@@ -25,6 +25,7 @@ VERBS = {
     "bench": ("petitlm.cli.bench", "Measure speed and memory on this machine."),
     "doctor": ("petitlm.cli.doctor", "Say what this machine can run, and how fast."),
     "look": ("petitlm.cli.look", "Look inside: how an answer comes about."),
+    "data": ("petitlm.cli.data", "Make, check, balance and trace training data."),
     "train": ("petitlm.cli.train", "Train a model by a recipe."),
     "completion": ("petitlm.cli.completion", "Print completion for bash, zsh or fish."),
 }
@@ -63,7 +64,8 @@ petit --help donne toutes les commandes, et petit COMMANDE --help leurs options.
 }
 
 # What to install when a verb needs a library that the core leaves out.
-EXTRA_OF = {"torch": "train"}
+EXTRA_OF = {"torch": "train", "pyarrow": "data", "duckdb": "data", "py3langid": "data", "openai": "data",
+            "ray": "ray"}
 
 
 @click.group(cls=Verbs, verbs=VERBS, path="petit", invoke_without_command=True,

@@ -170,8 +170,10 @@ def _origins(name: str, language: str, split: str, seed: int) -> Iterator[Origin
         index += 1
 
 
-def remake(origin: Origin, chat_share: float = 0.2) -> Record | Rejected:
+def remake(origin: Origin, chat_share: float = 0.2, level: int | None = None) -> Record | Rejected:
     """Repeat one generator call: the same record, or the same reason for having none.
+
+    With `level`, every turn of the family is of that level; without, levels are drawn by the family's weights.
 
     Raises: UsageError if the generator has changed its version since.
     """
@@ -180,8 +182,11 @@ def remake(origin: Origin, chat_share: float = 0.2) -> Record | Rejected:
         raise UsageError(f"{origin.generator} is now version {made_by.version}, the record is of {origin.version}")
     place = f"{origin.seed}/{origin.generator}/{origin.language}/{origin.split}/{origin.index}"
     rng = Random(int.from_bytes(hashlib.blake2b(place.encode(), digest_size=8).digest(), "little"))
-    shape = "chat" if rng.random() < chat_share else "qa"
-    problems = _conversation(rng, made_by, origin) if shape == "chat" else [_draw(rng, made_by, origin, origin.split)]
+    shape = made_by.shape or ("chat" if rng.random() < chat_share else "qa")
+    if shape == "chat":
+        problems = _conversation(rng, made_by, origin, level)
+    else:
+        problems = [_draw(rng, made_by, origin, origin.split, level)]
     for problem in problems:
         # Only the last turn is graded; those that open a conversation are of the kind that training holds.
         if rejection := _rejection(problem, origin, origin.split if problem is problems[-1] else TRAIN):
@@ -189,22 +194,24 @@ def remake(origin: Origin, chat_share: float = 0.2) -> Record | Rejected:
     return _record(problems, shape, origin)
 
 
-def _conversation(rng: Random, made_by: Generator, origin: Origin) -> list[Problem]:
+def _conversation(rng: Random, made_by: Generator, origin: Origin, level: int | None) -> list[Problem]:
     """One to three turns: problems of one family, about one context or several, perhaps after some small talk."""
     n_turns = rng.choice((1, 2, 2, 3))
     opening: list[Problem] = []
     if n_turns > 1 and rng.random() < 0.4:
-        opening = [_draw(rng, GENERATORS["small-talk"], origin, TRAIN)]
+        opening = [_draw(rng, GENERATORS["small-talk"], origin, TRAIN, None)]
         n_turns -= 1
     if n_turns > 1 and made_by.draw_conversation and rng.random() < 0.7:
         held_out = origin.split == HELDOUT_STRUCTURES
-        return opening + made_by.draw_conversation(rng, origin.language, _level(rng, made_by), held_out, n_turns)
-    before = [_draw(rng, made_by, origin, TRAIN) for _ in range(n_turns - 1)]
-    return [*opening, *before, _draw(rng, made_by, origin, origin.split)]
+        drawn = _level(rng, made_by) if level is None else level
+        return opening + made_by.draw_conversation(rng, origin.language, drawn, held_out, n_turns)
+    before = [_draw(rng, made_by, origin, TRAIN, level) for _ in range(n_turns - 1)]
+    return [*opening, *before, _draw(rng, made_by, origin, origin.split, level)]
 
 
-def _draw(rng: Random, maker: Generator, origin: Origin, split: str) -> Problem:
-    return maker.draw(rng, origin.language, _level(rng, maker), split == HELDOUT_STRUCTURES)
+def _draw(rng: Random, maker: Generator, origin: Origin, split: str, level: int | None) -> Problem:
+    drawn = _level(rng, maker) if level is None else level
+    return maker.draw(rng, origin.language, drawn, split == HELDOUT_STRUCTURES)
 
 
 def _level(rng: Random, maker: Generator) -> int:

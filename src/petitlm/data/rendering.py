@@ -22,6 +22,8 @@ def pieces(turns: Sequence[Turn], shape: str) -> list[Piece]:
     An answer begins with its space: a prompt never ends in one, so that both tokenize alike alone and together.
     """
     layout = shape_named(shape)
+    if not layout.has_turns:  # "raw": the answers are the text
+        return [Piece(turn.answer, True) for turn in turns]
     cut: list[Piece] = []
     said: list[tuple[str, str]] = []
     before = ""
