@@ -1,0 +1,21 @@
+"""`petit data`: one file per verb, imported when called."""
+
+from __future__ import annotations
+
+import click
+
+from petitlm.cli.verbs import Verbs
+
+# verb: what it does; the module is petitlm.cli.data.VERB, and `command` in it the command
+VERBS = {
+    "verify": "Is a corpus what its manifest says?",
+}
+_TABLE = {verb: (f"petitlm.cli.data.{verb}", text) for verb, text in VERBS.items()}
+
+
+@click.group(cls=Verbs, verbs=_TABLE, path="petit data", context_settings={"help_option_names": ["-h", "--help"]})
+def command() -> None:
+    """Training data: made, checked, balanced, and traced back to where every token came from.
+
+    A corpus is a folder that `petit data build` wrote. Every verb that prints a result takes --json.
+    """

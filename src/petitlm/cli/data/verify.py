@@ -1,0 +1,35 @@
+"""`petit data verify`: is a corpus what its manifest says?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from petitlm.cli.output import print_json, progress
+from petitlm.errors import DamagedError
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
+def command(folder: Path, as_json: bool) -> int:
+    """Verify the corpus in FOLDER: hash every file again, and name each one that is not what the manifest says.
+
+    Ends with 0 where all is well, with 5 where something is damaged.
+    """
+    from petitlm.data.provenance.corpus import open_corpus
+    from petitlm.data.provenance.verify import verify
+
+    with progress("verifying") as report:
+        verdict = verify(open_corpus(folder), report)
+    if as_json:
+        print_json(verdict.to_dict())
+    else:
+        click.echo(f"{folder}: manifest {verdict.corpus}")
+        for name, n in verdict.checks.items():
+            click.echo(f"  {n:,} {name}")
+        for finding in verdict.findings:
+            click.echo(f"  NOT AS IT SHOULD BE: {finding.where} {finding.what}")
+        click.echo("all as it should be" if verdict.ok else f"{len(verdict.findings)} findings")
+    return 0 if verdict.ok else DamagedError.exit_code
