@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from petitlm.data.dice import Dice
 from petitlm.data.generators import GENERATORS, Generator, generator
 from petitlm.data.generators.number_words import LANGUAGES
 from petitlm.data.record import (
@@ -181,7 +182,7 @@ def remake(origin: Origin, chat_share: float = 0.2, level: int | None = None) ->
     if origin.version != made_by.version:
         raise UsageError(f"{origin.generator} is now version {made_by.version}, the record is of {origin.version}")
     place = f"{origin.seed}/{origin.generator}/{origin.language}/{origin.split}/{origin.index}"
-    rng = Random(int.from_bytes(hashlib.blake2b(place.encode(), digest_size=8).digest(), "little"))
+    rng = Dice(int.from_bytes(hashlib.blake2b(place.encode(), digest_size=8).digest(), "little"))
     shape = made_by.shape or ("chat" if rng.random() < chat_share else "qa")
     if shape == "chat":
         problems = _conversation(rng, made_by, origin, level)
@@ -250,4 +251,5 @@ def _record(problems: list[Problem], shape: str, origin: Origin) -> Record:
         turns=tuple(turns),
         origin=origin,
         licence=LICENCE,
+        foil=last.foil,
     )

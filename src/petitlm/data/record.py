@@ -77,6 +77,8 @@ class Record:
     origin: Origin
     licence: str
     """SPDX expression."""
+    foil: str = ""
+    """The wrong half of a minimal pair."""
 
     @property
     def answer(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Protocol
@@ -141,5 +141,3 @@ def _quiet() -> None:
 def none(_done: int, _total: int, _stage: str) -> None:
     """Report to nobody."""
 
-
-__all__ = ["InProcess", "Iterable", "Pool", "Ray", "Report", "Workers", "none", "workers"]
