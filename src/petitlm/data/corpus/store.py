@@ -33,8 +33,8 @@ class Task:
     key: str
     """Hash of the stage's version and settings and of every input's content."""
     folder: Path
-    function: Callable[[Path, Any], Mapping[str, Any]]
-    """(folder to write into, payload) -> counts, plain values. A function of a module: it travels to workers."""
+    function: Callable[[Path, Any, str], Mapping[str, Any]]
+    """(folder to write into, payload, key) -> counts, plain values. A function of a module: it travels to workers."""
     payload: Any
     """Where the inputs are and what to do; what of it decides the result is in `key`."""
 
@@ -54,8 +54,9 @@ class Done:
 
 
 def task(
-    work: Path, stage: str, version: int, settings: Any, inputs: Any, function: Callable[[Path, Any], Any], payload: Any
-) -> Task:
+    work: Path, stage: str, version: int, settings: Any, inputs: Any,
+    function: Callable[[Path, Any, str], Any], payload: Any,
+) -> Task:  # fmt: skip
     """A task whose folder is named by `stage`, `version`, `settings` and the hashes in `inputs`."""
     name = canonical({"stage": stage, "version": version, "settings": settings, "inputs": inputs})
     key = hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
@@ -70,7 +71,7 @@ def perform(job: Task) -> Done:
     beside = job.folder.with_name(f".{job.folder.name}.{secrets.token_hex(4)}.part")
     beside.mkdir()
     try:
-        counts = job.function(beside, job.payload)
+        counts = job.function(beside, job.payload, job.key)
         files = {path.name: file_sha256(path) for path in sorted(beside.iterdir())}
         write_file(beside / DONE, [json.dumps({"files": files, "counts": counts}).encode()])
         # Another worker may have done the same meanwhile: equal by construction, so either will do.
