@@ -1,0 +1,45 @@
+"""Long texts cut into passages: between paragraphs, else lines, else sentences, else words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+# From the best joint to the worst; a joint belongs to neither side.
+_JOINTS = (re.compile(r"\n[^\S\n]*\n\s*"), re.compile(r"\n"), re.compile(r"(?<=[.!?…»”\"])\s+"), re.compile(r"\s+"))
+
+
+def passages(text: str, size: int) -> Iterator[str]:
+    """Cut `text` into passages of at most `size` characters, each as long as the joints allow.
+
+    What is lost is the white space at the joints alone. A word longer than `size` is cut.
+    """
+    yield from (text[a:b] for a, b in _pack(_pieces(text, 0, len(text), size, 0), size))
+
+
+def _pieces(text: str, start: int, end: int, size: int, joint: int) -> Iterator[tuple[int, int]]:
+    """Ranges of at most `size` characters, in order, cut at the best joints that make them short enough."""
+    if end - start <= size:
+        if text[start:end].strip():
+            yield start, end
+        return
+    if joint == len(_JOINTS):
+        yield from ((at, min(at + size, end)) for at in range(start, end, size))
+        return
+    at = start
+    for found in _JOINTS[joint].finditer(text, start, end):
+        yield from _pieces(text, at, found.start(), size, joint + 1)
+        at = found.end()
+    yield from _pieces(text, at, end, size, joint + 1)
+
+
+def _pack(pieces: Iterator[tuple[int, int]], size: int) -> Iterator[tuple[int, int]]:
+    """Neighbouring ranges joined while they fit."""
+    start = end = -1
+    for a, b in pieces:
+        if start >= 0 and b - start > size:
+            yield start, end
+            start = -1
+        start, end = a if start < 0 else start, b
+    if start >= 0:
+        yield start, end
