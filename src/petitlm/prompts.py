@@ -65,7 +65,7 @@ class PromptShape:
 
     def as_plain_text(self, text: str) -> str:
         """Return `text` with every line that would open a turn moved in by one space."""
-        if not self.user_marker:
+        if not self.user_marker or (self.user_marker not in text and self.assistant_marker not in text):
             return text
         return re.sub(rf"(?m)^(?={re.escape(self.user_marker)}|{re.escape(self.assistant_marker)})", " ", text)
 

@@ -124,5 +124,6 @@ def split_of_key(key: str) -> str:
 
 def record_id(text: str, origin: Origin) -> str:
     """Identity of a rendered text and the call that made it, so that equal texts from two calls stay apart."""
-    locator = "\0".join(str(getattr(origin, name)) for name in Origin.__slots__)
-    return hashlib.blake2b(f"{locator}\0{text}".encode(), digest_size=8).hexdigest()
+    o = origin
+    name = f"{o.generator}\0{o.version}\0{o.language}\0{o.seed}\0{o.split}\0{o.index}\0{text}"
+    return hashlib.blake2b(name.encode(), digest_size=8).hexdigest()

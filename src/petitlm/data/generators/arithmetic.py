@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from petitlm.data.generators.french import accented, elide
 from petitlm.data.generators.number_words import feminine, to_words
-from petitlm.data.record import Problem
 from petitlm.data.generators.typing_habits import in_haste
+from petitlm.data.record import Problem
 
 FAMILY = "arithmetic"
 VERSION = 1

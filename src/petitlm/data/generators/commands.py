@@ -11,8 +11,8 @@ from random import Random
 from typing import NamedTuple
 
 from petitlm.data.generators.number_words import feminine, to_words
-from petitlm.data.record import Problem
 from petitlm.data.generators.typing_habits import in_haste
+from petitlm.data.record import Problem
 
 FAMILY = "commands"
 VERSION = 1

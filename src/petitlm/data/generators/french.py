@@ -28,4 +28,7 @@ _PLAIN_NAME = re.compile(rf"\b({'|'.join(_ACCENTS)})\b")
 
 def accented(text: str) -> str:
     """`text` with the first names of our vocabulary in their French spelling."""
-    return _PLAIN_NAME.sub(lambda found: _ACCENTS[found[0]], text)
+    for name in _ACCENTS:
+        if name in text:
+            return _PLAIN_NAME.sub(lambda found: _ACCENTS[found[0]], text)
+    return text

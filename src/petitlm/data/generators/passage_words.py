@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 from petitlm.data.generators.french import definite
 
@@ -24,16 +24,22 @@ SYLLABLES = (
 # fmt: on
 
 
-class Noun(NamedTuple):
-    """A thing or place: English, French, French gender."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Noun:
+    """A thing or place: English, French, French gender. Two are equal only if they are one."""
 
     en: str
     fr: str
     is_feminine: bool
+    _definite: dict[str, str] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        said = {"en": f"the {self.en}", "fr": definite(self.fr, self.is_feminine)}
+        object.__setattr__(self, "_definite", said)
 
     def definite(self, language: str) -> str:
         """With its definite article."""
-        return f"the {self.en}" if language == "en" else definite(self.fr, self.is_feminine)
+        return self._definite[language]
 
 
 PLACES = (
@@ -102,22 +108,23 @@ THINGS = (
     Noun("egg", "œuf", False),
 )
 
-# Sentences of each event: {p} who, {q} to whom, {o} the thing, {x} the place. Only the first needs no known place.
+# Sentences of each event: who, then the thing or place, then to whom; "lies": the thing, then the place.
+# Only the first needs no known place.
 TELL = {
     "en": {
-        "is": ("{p} is in {x}.",),
-        "go": ("{p} goes to {x}.", "{p} walks to {x}."),
-        "take": ("{p} takes {o}.", "{p} picks up {o}."),
-        "drop": ("{p} puts down {o}.", "{p} leaves {o} there."),
-        "give": ("{p} gives {o} to {q}.",),
-        "lies": ("{O} is in {x}.",),
+        "is": ("{} is in {}.",),
+        "go": ("{} goes to {}.", "{} walks to {}."),
+        "take": ("{} takes {}.", "{} picks up {}."),
+        "drop": ("{} puts down {}.", "{} leaves {} there."),
+        "give": ("{} gives {} to {}.",),
+        "lies": ("{} is in {}.",),
     },
     "fr": {
-        "is": ("{p} est dans {x}.",),
-        "go": ("{p} va dans {x}.", "{p} entre dans {x}."),
-        "take": ("{p} prend {o}.", "{p} ramasse {o}."),
-        "drop": ("{p} pose {o}.", "{p} laisse {o} là."),
-        "give": ("{p} donne {o} à {q}.",),
-        "lies": ("{O} est dans {x}.",),
+        "is": ("{} est dans {}.",),
+        "go": ("{} va dans {}.", "{} entre dans {}."),
+        "take": ("{} prend {}.", "{} ramasse {}."),
+        "drop": ("{} pose {}.", "{} laisse {} là."),
+        "give": ("{} donne {} à {}.",),
+        "lies": ("{} est dans {}.",),
     },
 }

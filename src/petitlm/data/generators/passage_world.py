@@ -37,13 +37,16 @@ class World:
     def happen(self, event: Event) -> None:
         """Change the world by one event."""
         verb, who, thing, place, to = event
-        self.has_acted |= {who, to}
+        self.has_acted.add(who)
+        if to:
+            self.has_acted.add(to)
         if verb in ("is", "go"):
             assert place is not None
             self.place_of[who] = place
             self.decider[who] = verb
-            for held in self.held_by(who):
-                self.decider[held] = "carry"
+            for held, holder in self.holder_of.items():
+                if holder == who:
+                    self.decider[held] = "carry"
             return
         assert thing is not None
         self.decider[thing] = verb
@@ -84,45 +87,64 @@ def live(rng: Random, n_events: int) -> tuple[list[Event], World]:
     places = rng.sample(PLACES, 3)
     world = World()
     events: list[Event] = []
-    while len(events) < n_events:
+    for _ in range(n_events):
         event = _next_event(rng, world, people, things, places)
-        if event is not None:
-            world.happen(event)
-            events.append(event)
+        world.happen(event)
+        events.append(event)
     return events, world
 
 
-def _next_event(rng: Random, world: World, people: list[str], things: list[Noun], places: list[Noun]) -> Event | None:
-    who = rng.choice(people)
-    verb = rng.choice(("move", "move", "take", "drop", "give", "lies"))
-    if verb == "move":
-        place = rng.choice(places)
-        here = world.place_of.get(who)
-        # "is" after an act could be read as the place of that act, so it only introduces a person.
-        verb = "go" if who in world.has_acted else rng.choice(("is", "go"))
-        return None if place == here else Event(verb, who, place=place)
-    thing = rng.choice(things)
-    holder = world.holder_of.get(thing)
-    if verb == "lies":
-        return None if thing in world.decider else Event("lies", thing=thing, place=rng.choice(places))
-    if verb == "take":
-        where = world.whereabouts(thing)
-        reachable = where is None or where == world.place_of.get(who)
-        return Event("take", who, thing) if holder is None and reachable else None
-    if holder is None:
-        return None
-    if verb == "drop":
-        return Event("drop", holder, thing)
-    if who == holder or world.place_of.get(who) != world.place_of.get(holder):
-        return None
-    return Event("give", holder, thing, to=who)
+_ACTS = ("move", "move", "take", "drop", "give", "lies")
+_ARRIVALS = ("is", "go")
 
 
-def pattern(events: list[Event]) -> str:
-    """Verbs with people numbered by appearance: `is0.take0.go1`."""
-    order: dict[str, int] = {}
-    for event in events:
-        for name in (event.who, event.to):
-            if name:
-                order.setdefault(name, len(order))
-    return ".".join(f"{e.verb}{order.get(e.who, '')}{order.get(e.to, '')}" for e in events)
+def _next_event(rng: Random, world: World, people: list[str], things: list[Noun], places: list[Noun]) -> Event:
+    """The first of random events that can happen in `world`."""
+    choice, place_of, bits = rng.choice, world.place_of, rng.getrandbits
+    n_people, n_acts = len(people), len(_ACTS)
+    people_bits, act_bits = n_people.bit_length(), n_acts.bit_length()
+    while True:
+        # `choice(people)` and `choice(_ACTS)` written out: they are a third of the time that an event takes.
+        while (at := bits(people_bits)) >= n_people:
+            pass
+        who = people[at]
+        while (at := bits(act_bits)) >= n_acts:
+            pass
+        verb = _ACTS[at]
+        if verb == "move":
+            place = choice(places)
+            # "is" after an act could be read as the place of that act, so it only introduces a person.
+            verb = "go" if who in world.has_acted else choice(_ARRIVALS)
+            if place is not place_of.get(who):
+                return Event(verb, who, None, place)
+            continue
+        thing = choice(things)
+        if verb == "lies":
+            if thing not in world.decider:
+                return Event("lies", "", thing, choice(places))
+            continue
+        holder = world.holder_of.get(thing)
+        if verb == "take":
+            where = world.lies_in.get(thing)
+            if holder is None and (where is None or where is place_of.get(who)):
+                return Event("take", who, thing)
+        elif holder is None:
+            continue
+        elif verb == "drop":
+            return Event("drop", holder, thing)
+        elif who != holder and place_of.get(who) is place_of.get(holder):
+            return Event("give", holder, thing, None, who)
+
+
+def outline(events: list[Event]) -> tuple[str, str]:
+    """Verbs with people numbered by appearance, `is0.take0.go1`, and the people, things and places themselves."""
+    order = {"": ""}
+    verbs: list[str] = []
+    fillers: list[str] = []
+    for verb, who, thing, place, to in events:
+        for name in (who, to):
+            if name not in order:
+                order[name] = str(len(order) - 1)
+        verbs.append(f"{verb}{order[who]}{order[to]}")
+        fillers.append(f"{who}+{thing.en if thing else ''}+{place.en if place else ''}+{to}")
+    return ".".join(verbs), ",".join(fillers)

@@ -13,9 +13,9 @@ from typing import NamedTuple, TypeAlias
 
 from petitlm.data.generators.french import accented, elide
 from petitlm.data.generators.passage_words import NOT_SAID, PLACES, TELL, THINGS, Noun
-from petitlm.data.generators.passage_world import Event, World, draw_name, live, pattern
-from petitlm.data.record import Problem
+from petitlm.data.generators.passage_world import Event, World, draw_name, live, outline
 from petitlm.data.generators.typing_habits import in_haste
+from petitlm.data.record import Problem
 
 FAMILY = "passages"
 VERSION = 1
@@ -44,7 +44,7 @@ def draw_conversation(rng: Random, language: str, level: int, held_out: bool, n_
         events, world = live(rng, 2 + level)
         wanted = [False] * (n_questions - 1) + [held_out]
         asked = [_ask(rng, language, world, events, held) for held in wanted]
-        if None not in asked and len(set(asked)) == n_questions:
+        if None not in asked and (n_questions == 1 or len(set(asked)) == n_questions):
             break
     told = _told(rng, language, events)
     return [_problem(language, level, told, each, in_haste(rng, each.question)) for each in asked if each]
@@ -64,20 +64,17 @@ def _ask(rng: Random, language: str, world: World, events: list[Event], held_out
     if found is None:
         return None
     question, answer, decider, subject = found
-    structure = f"{kind}/{decider}/{pattern(events)}"
-    if is_held_out(structure) != held_out:
+    if ((kind, decider) in _HELD_OUT) != held_out:
         return None
-    return _Asked(question, answer, structure, f"{FAMILY}:{structure}:{','.join(map(_fillers, events))}:{subject}")
+    verbs, fillers = outline(events)
+    structure = f"{kind}/{decider}/{verbs}"
+    return _Asked(question, answer, structure, f"{FAMILY}:{structure}:{fillers}:{subject}")
 
 
 def _problem(language: str, level: int, told: str, asked: _Asked, question: str) -> Problem:
     spelled = accented if language == "fr" else str
     question, answer, told = spelled(question), spelled(asked.answer), spelled(told)
     return Problem(FAMILY, language, level, asked.structure, asked.key, question, answer, told)
-
-
-def _fillers(event: Event) -> str:
-    return "+".join((event.who, event.thing.en if event.thing else "", event.place.en if event.place else "", event.to))
 
 
 def _told(rng: Random, language: str, events: list[Event]) -> str:
@@ -92,11 +89,17 @@ def _told(rng: Random, language: str, events: list[Event]) -> str:
 
 def _tell(rng: Random, language: str, event: Event, is_placed: bool) -> str:
     """The sentence of an event; `is_placed`: the text tells where it happens, so it may say `there`."""
-    thing = event.thing.definite(language) if event.thing else ""
-    place = event.place.definite(language) if event.place else ""
-    templates = TELL[language][event.verb]
+    verb, who, thing, place, to = event
+    templates = TELL[language][verb]
     template = rng.choice(templates if is_placed else templates[:1])
-    return template.format(p=event.who, q=event.to, o=thing, O=thing[:1].upper() + thing[1:], x=place)
+    if thing is None:
+        assert place is not None
+        return template.format(who, place.definite(language))
+    name = thing.definite(language)
+    if verb == "lies":
+        assert place is not None
+        return template.format(name[0].upper() + name[1:], place.definite(language))
+    return template.format(who, name, to)
 
 
 _Found: TypeAlias = tuple[str, str, str, str] | None

@@ -11,31 +11,24 @@ from typing import NamedTuple
 from petitlm.data.record import Problem
 
 _NOT_SAID = {"en": "The text does not say.", "fr": "Le texte ne le dit pas."}
-_THING = {"en": r"(?:the|The) \w+", "fr": r"(?:[Ll]a |[Ll]e |[Ll]')\w+"}
-
-
-def _sentences(language: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
-    n = _THING[language]
-    if language == "en":
-        shapes = {
-            "lies": rf"(?P<thing>{n}) is in (?P<place>{n})",
-            "place": rf"(?P<who>\w+) (?:is in|goes to|walks to) (?P<place>{n})",
-            "take": rf"(?P<who>\w+) (?:takes|picks up) (?P<thing>{n})",
-            "drop": rf"(?P<who>\w+) (?:puts down (?P<thing>{n})|leaves (?P<thing_2>{n}) there)",
-            "give": rf"(?P<who>\w+) gives (?P<thing>{n}) to (?P<to>\w+)",
-        }
-    else:
-        shapes = {
-            "lies": rf"(?P<thing>{n}) est dans (?P<place>{n})",
-            "place": rf"(?P<who>\w+) (?:est|va|entre) dans (?P<place>{n})",
-            "take": rf"(?P<who>\w+) (?:prend|ramasse) (?P<thing>{n})",
-            "drop": rf"(?P<who>\w+) (?:pose (?P<thing>{n})|laisse (?P<thing_2>{n}) là)",
-            "give": rf"(?P<who>\w+) donne (?P<thing>{n}) à (?P<to>\w+)",
-        }
-    return tuple((verb, re.compile(shape)) for verb, shape in shapes.items())
-
-
-_SENTENCES = {language: _sentences(language) for language in _THING}
+_THING = {"en": r"the \w+", "fr": r"(?:la |le |l')\w+"}
+_OPENING_THING = {"en": r"The \w+", "fr": r"(?:La |Le |L')\w+"}
+# What a verb tells: with whom or what it begins, and what may follow the thing or place behind it.
+_VERBS = {
+    "en": {
+        "is in": "place", "goes to": "place", "walks to": "place", "takes": "take", "picks up": "take",
+        "puts down": "drop", "leaves": "leave", "gives": "give",
+    },
+    "fr": {
+        "est dans": "place", "va dans": "place", "entre dans": "place", "prend": "take", "ramasse": "take",
+        "pose": "drop", "laisse": "leave", "donne": "give",
+    },
+}  # fmt: skip
+_TAIL = {"en": r"(?: to (\w+)| (there))?", "fr": r"(?: à (\w+)| (là))?"}
+_SENTENCE = {
+    language: re.compile(rf"(?:({_OPENING_THING[language]})|(\w+)) ({'|'.join(verbs)}) ({thing}){_TAIL[language]}")
+    for (language, verbs), thing in zip(_VERBS.items(), _THING.values(), strict=True)
+}
 _QUESTIONS = {
     "en": (
         ("where-thing", re.compile(rf"Where is ({_THING['en']})")),
@@ -67,8 +60,8 @@ class _Event(NamedTuple):
 def check(problem: Problem) -> str | None:
     """Say why the answer of `problem` is wrong or cannot be derived from its text; None if it is right."""
     events: list[_Event] = []
-    for sentence in re.findall(r"[^.]+\.", problem.context):
-        event = _read(sentence.strip(" ."), problem.language)
+    for sentence in problem.context.removesuffix(".").split(". "):
+        event = _read(sentence, problem.language)
         if event is None:
             return f"cannot read the sentence {sentence!r}"
         events.append(event)
@@ -76,18 +69,24 @@ def check(problem: Problem) -> str | None:
     asked = asked[:1].upper() + asked[1:]
     for kind, pattern in _QUESTIONS[problem.language]:
         if found := pattern.fullmatch(asked):
-            wanted = _answer(kind, [_lower_first(group) for group in found.groups()], events, problem.language)
+            wanted = _answer(kind, found.groups(), events, problem.language)
             return None if problem.answer == wanted else f"the text gives {wanted!r}, not {problem.answer!r}"
     return f"cannot read the question {problem.question!r}"
 
 
 def _read(sentence: str, language: str) -> _Event | None:
-    for verb, pattern in _SENTENCES[language]:
-        if found := pattern.fullmatch(sentence):
-            part = {name: _lower_first(text) for name, text in found.groupdict().items() if text}
-            thing = part.get("thing") or part.get("thing_2", "")
-            return _Event(verb, part.get("who", ""), thing, part.get("place", ""), part.get("to", ""))
-    return None
+    found = _SENTENCE[language].fullmatch(sentence)
+    if not found:
+        return None
+    opening_thing, who, phrase, named, to, there = found.groups()
+    verb = _VERBS[language][phrase]
+    if (to is not None) != (verb == "give") or (there is not None) != (verb == "leave"):
+        return None
+    if opening_thing:
+        return _Event("lies", "", _lower_first(opening_thing), named, "") if phrase in ("is in", "est dans") else None
+    if verb == "place":
+        return _Event(verb, who, "", named, "")
+    return _Event("drop" if verb == "leave" else verb, who, named, "", to or "")
 
 
 def _lower_first(text: str) -> str:
@@ -119,7 +118,7 @@ def _where(thing: str, events: list[_Event]) -> str:
     return _place_of(_holder_of(thing, events), events)
 
 
-def _answer(kind: str, asked: list[str], events: list[_Event], language: str) -> str:
+def _answer(kind: str, asked: tuple[str, ...], events: list[_Event], language: str) -> str:
     is_in, has, joint = ("is in", "has", " and ") if language == "en" else ("est dans", "a", " et ")
     subject = asked[0]
     person = subject[:1].upper() + subject[1:]

@@ -11,8 +11,8 @@ from random import Random
 
 from petitlm.data.generators.french import accented, elide
 from petitlm.data.generators.passage_world import draw_name
-from petitlm.data.record import Problem
 from petitlm.data.generators.typing_habits import in_haste
+from petitlm.data.record import Problem
 
 FAMILY = "small-talk"
 VERSION = 1
