@@ -50,13 +50,22 @@ class SourcePlan:
     optional: bool = False
     """Where its files are absent, go on without it and say so."""
     max_documents: int = 0
-    """Take no more than so many; 0: all."""
+    """Take no more than so many of each file; 0: all."""
+    pair_fields: tuple[str, ...] = ()
+    """Two fields that hold a sentence and its translation, in place of `text_field`."""
+    id_field: str = ""
+    passage_chars: int = 0
+    """Longer texts are cut between paragraphs into passages of about so many characters; 0: never."""
+    max_document_bytes: int = 16 << 20
+    """A longer record is rejected unread."""
 
     def __post_init__(self) -> None:
         if self.category and self.category not in CATEGORIES:
             raise ConfigError(f"source {self.id!r}: category {self.category!r} is none of {', '.join(CATEGORIES)}")
         if self.form not in FORMS:
             raise ConfigError(f"source {self.id!r}: form {self.form!r} is none of {', '.join(FORMS)}")
+        if len(self.pair_fields) not in (0, 2):
+            raise ConfigError(f"source {self.id!r}: pair_fields={list(self.pair_fields)}; name two fields, or none")
         if not self.id or ":" in self.id:
             raise ConfigError(f"a source's id is a name without a colon, not {self.id!r}")
 
@@ -90,8 +99,6 @@ class BalancePlan:
     """Documents in each cell of each of the generators' two held-out splits."""
     chat_share: float = 0.2
     """Share of generated records rendered as a conversation."""
-    wordings: int = 4
-    """Most documents of one problem in one language: the rest repeats it."""
     max_rounds: int = 6
     max_drafts: int = 0
     """Budget of drafts; 0: none."""
@@ -113,8 +120,8 @@ class BalancePlan:
             raise ConfigError("balance: documents, heldout, max_drafts and targets must not be negative")
         if not 0 <= self.chat_share <= 1 or not 0 <= self.epsilon < 1 or not 0 < self.floor < 1:
             raise ConfigError("balance: chat_share, epsilon and floor are shares from 0 to 1")
-        if self.wordings < 1 or self.max_rounds < 1:
-            raise ConfigError("balance: wordings and max_rounds must be at least 1")
+        if self.max_rounds < 1:
+            raise ConfigError(f"balance: max_rounds={self.max_rounds} must be at least 1")
 
 
 @dataclass(frozen=True)
@@ -161,7 +168,7 @@ class CorpusRecipe:
     sources: tuple[SourcePlan, ...]
     policy: PolicyPlan
     stages: Mapping[str, Mapping[str, Any]]
-    """Settings of the row-wise stages, by their name; `false` leaves one out."""
+    """Settings of the stages, by their name; `false` leaves one out."""
     benchmarks: tuple[str, ...]
     """Files of evaluation items, or patterns, that no document may hold."""
     balance: BalancePlan
@@ -179,8 +186,8 @@ class CorpusRecipe:
             raise ConfigError(f"recipe {self.name!r} has no [[sources]] and no [balance]; nothing would be built")
 
 
-STAGES = ("normalise", "identify", "label", "filter", "mask", "grade", "decontaminate")
-"""Row-wise stages whose settings a recipe may give, in a table of their name."""
+STAGES = ("normalise", "identify", "label", "filter", "mask", "decontaminate", "grade", "dedup")
+"""Stages whose settings a recipe may give, in a table of their name, in the order in which they run."""
 _KEYS = ("name", "description", "root", "shards", "sources", "policy", "benchmarks", "balance", "mix", "tokens", *STAGES)
 
 

@@ -1,0 +1,329 @@
+"""The steps of a build as functions that write into a folder: what `petitlm.data.corpus.pipeline` gives to workers.
+
+Every step reads files, writes files and returns counts. It knows no clock, no other step, and not how many run beside.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as compute
+import pyarrow.parquet as pq
+
+from petitlm.data.corpus.generate import Call, draft
+from petitlm.data.corpus.schema import DOCUMENTS, REJECTED, put
+from petitlm.data.corpus.shards import joined, read_shard, write_sharded, write_table
+from petitlm.data.corpus.stage import Rejection, Sifted, Stage
+from petitlm.data.record import TRAIN
+from petitlm.data.repeats.clusters import CLUSTERS, apply, cluster, sign
+from petitlm.data.repeats.minhash import Repeats
+
+pc: Any = compute
+
+KEPT, OUT, SIGNS, CELLS, CLUSTERED = "kept.parquet", "rejected.parquet", "signs.parquet", "cells.parquet", "repeats.parquet"
+_CELL = ("category", "language", "difficulty", "split")
+_MAX_TEXT = 4096
+"""Bytes of a rejected text that are kept for a reader; its place says where the whole is."""
+
+
+@dataclass(frozen=True)
+class Sharded:
+    """A file that `write_sharded` wrote."""
+
+    path: Path
+    groups: tuple[int, ...]
+
+    def read(self, shard: int) -> pa.Table:
+        """The rows of one shard."""
+        return read_shard(self.path, self.groups, shard)
+
+
+def tally(name: str, n_in: int, n_kept: int, reasons: Mapping[str, int]) -> dict[str, Any]:
+    """The counts of one stage, which must add up: nothing vanishes.
+
+    Raises: AssertionError if they do not.
+    """
+    n_rejected = sum(reasons.values())
+    assert n_in == n_kept + n_rejected, f"stage {name}: {n_in} rows became {n_kept} kept and {n_rejected} rejected"
+    return {"stage": name, "n_in": n_in, "n_kept": n_kept, "n_rejected": n_rejected,
+            "reasons": dict(sorted(reasons.items()))}
+
+
+def generate(folder: Path, payload: tuple[Call, int], key: str) -> dict[str, Any]:
+    """Draft records of one cell: KEPT and OUT, by shard."""
+    call, n_shards = payload
+    kept, rejected, reasons = draft(call, bytes.fromhex(key))
+    groups = write_sharded(folder / KEPT, pa.Table.from_pylist(kept, schema=DOCUMENTS), n_shards)
+    out = write_sharded(folder / OUT, pa.Table.from_pylist(rejected, schema=REJECTED), n_shards)
+    other = {"other-split": reasons["other-split"]} if reasons["other-split"] else {}
+    wrong = {"wrong-answer": reasons["wrong-answer"]} if reasons["wrong-answer"] else {}
+    n_checked = call.count - reasons["other-split"]
+    return {"groups": groups, "out": out, "stages": [tally("generate", call.count, n_checked, other),
+                                                     tally("verify", n_checked, len(kept), wrong)]}
+
+
+@dataclass(frozen=True)
+class Sift:
+    """One shard of documents through all row-wise stages."""
+
+    shard: int
+    documents: tuple[Sharded, ...]
+    stages: tuple[Stage, ...]
+    repeats: Repeats
+    valid: float
+    test: float
+
+
+def sift(folder: Path, job: Sift, _key: str) -> dict[str, Any]:
+    """KEPT (all columns), OUT (with the stage of each), SIGNS for the search for repeats, CELLS for the grid."""
+    rows = joined((file.read(job.shard) for file in job.documents), DOCUMENTS).sort_by("doc_id")
+    tallies, rejected = [], []
+    for stage in job.stages:
+        sifted = checked(stage, rows, stage(rows))
+        tallies.append(tally(stage.name, len(rows), len(sifted.kept), Counter(r.reason for r in sifted.rejected)))
+        rejected.append(rejected_rows(rows, sifted.rejected, stage.name))
+        rows = sifted.kept
+    rows = assign_splits(rows, job.valid, job.test)
+    write_table(folder / KEPT, rows)
+    write_table(folder / OUT, joined(rejected, REJECTED).sort_by([("stage", "ascending"), ("doc_id", "ascending")]))
+    write_table(folder / SIGNS, sign(rows, job.repeats))
+    write_table(folder / CELLS, rows.select(["doc_id", *_CELL]))
+    return {"stages": tallies, "n": len(rows)}
+
+
+def checked(stage: Stage, rows: pa.Table, sifted: Sifted) -> Sifted:
+    """`sifted`, when every row is in exactly one of its halves and every reason is on the stage's list.
+
+    Raises: AssertionError: only a mistake of ours breaks it.
+    """
+    assert len(rows) == len(sifted.kept) + len(sifted.rejected), f"{stage.name} lost or doubled documents"
+    unknown = {rejection.reason for rejection in sifted.rejected} - set(stage.reasons)
+    assert not unknown, f"{stage.name} rejects for {unknown}, which is not on its list"
+    out = {rejection.row for rejection in sifted.rejected}
+    stay = pa.array([i for i in range(len(rows)) if i not in out], pa.int64())
+    assert rows["doc_id"].take(stay).equals(sifted.kept["doc_id"]), f"{stage.name} changed the order or the names"
+    return Sifted(sifted.kept.cast(DOCUMENTS), sifted.rejected)
+
+
+def rejected_rows(rows: pa.Table, rejected: Sequence[Rejection], stage: str) -> pa.Table:
+    """The table of what a stage rejected, with the beginning of each text."""
+    out = rows.select(["doc_id", "source_id", "locator", "gen", "text"]).take(pa.array([r.row for r in rejected], pa.int64()))
+    texts = [text.encode()[:_MAX_TEXT].decode(errors="ignore") for text in out["text"].to_pylist()]
+    return pa.table({
+        "doc_id": out["doc_id"], "source_id": out["source_id"], "stage": pa.array([stage] * len(out), pa.string()),
+        "reason": pa.array([r.reason for r in rejected], pa.string()),
+        "detail": pa.array([r.detail for r in rejected], pa.string()),
+        "locator": out["locator"], "gen": out["gen"], "text": pa.array(texts, pa.large_string()),
+    }, schema=REJECTED)  # fmt: skip
+
+
+def assign_splits(rows: pa.Table, valid: float, test: float) -> pa.Table:
+    """Give each document without a split one, by the hash of its text: equal texts fall together."""
+    def split(content: bytes) -> str:
+        draw = int.from_bytes(hashlib.blake2b(content, digest_size=8, person=b"split").digest(), "little") / 2.0**64
+        return "valid" if draw < valid else "test" if draw < valid + test else TRAIN
+
+    given = rows["split"].to_pylist()
+    contents = rows["content_id"].to_pylist()
+    return put(rows, "split", [s or split(c) for s, c in zip(given, contents, strict=True)])
+
+
+def find_repeats(folder: Path, payload: tuple[Sequence[Path], Repeats], _key: str) -> dict[str, Any]:
+    """CLUSTERED over the SIGNS of all shards, and how many documents each cell keeps.
+
+    It holds about 450 bytes for each document in memory.
+    """
+    folders, repeats = payload
+    found = cluster((pq.read_table(path / SIGNS) for path in folders), repeats)
+    write_table(folder / CLUSTERED, found)
+    dropped = found.filter(pc.invert(found["kept"]))["doc_id"].combine_chunks()
+    cells: Counter[tuple[Any, ...]] = Counter()
+    for path in folders:
+        rows = pq.read_table(path / CELLS)
+        rows = rows.filter(pc.invert(pc.is_in(rows["doc_id"], dropped)))
+        counted = rows.group_by(list(_CELL)).aggregate([([], "count_all")])
+        for row in counted.to_pylist():
+            cells[tuple(row[name] for name in _CELL)] += row["count_all"]
+    ordered = sorted(cells.items(), key=lambda item: [str(value) for value in item[0]])
+    return {"cells": [[*cell, n] for cell, n in ordered], "n_dropped": len(dropped)}
+
+
+@dataclass(frozen=True)
+class Settle:
+    """One shard without its repeats, and how many tokens each document has."""
+
+    shard: int
+    sifted: tuple[Path, ...]
+    repeats: Path
+    tokenizer: Path
+    groups: Mapping[str, str]
+    """Group in the mixture, by source; of sources that are not there, "procedural"."""
+
+
+def settle(folder: Path, job: Settle, _key: str) -> dict[str, Any]:
+    """KEPT with `n_tokens`, OUT, and the tokens of each group's training documents."""
+    from petitlm.data.tokens.encoder import load_encoder
+    from petitlm.data.tokens.pack import encode_documents
+
+    rows = joined((pq.read_table(path / KEPT) for path in job.sifted), DOCUMENTS).sort_by("doc_id")
+    sifted = apply(rows, pq.read_table(job.repeats, schema=CLUSTERS))
+    counted = tally("dedup", len(rows), len(sifted.kept), Counter(r.reason for r in sifted.rejected))
+    write_table(folder / OUT, rejected_rows(rows, sifted.rejected, "dedup"))
+    kept = sifted.kept.cast(DOCUMENTS)
+    kept = put(kept, "n_tokens", pa.array(encode_documents(kept, load_encoder(job.tokenizer)).n_tokens, pa.int32()))
+    write_table(folder / KEPT, kept)
+    tokens: Counter[str] = Counter()
+    for source, split, n in zip(*(kept[c].to_pylist() for c in ("source_id", "split", "n_tokens")), strict=True):
+        if split == TRAIN:
+            tokens[group_of(source, job.groups)] += n
+    return {"stages": [counted], "tokens": dict(sorted(tokens.items())), "n": len(kept)}
+
+
+def group_of(source_id: str, groups: Mapping[str, str]) -> str:
+    """Group of a source in the mixture."""
+    return groups.get(source_id, "procedural")
+
+
+@dataclass(frozen=True)
+class Finish:
+    """One shard with its weights: what the corpus holds in the end."""
+
+    settled: Path
+    weights: Mapping[str, float]
+    """Times that a pass shows a document, by group."""
+    groups: Mapping[str, str]
+    tokenizer: Path
+    seed: int
+
+
+DOCS = "documents.parquet"
+
+
+def finish(folder: Path, job: Finish, _key: str) -> dict[str, Any]:
+    """DOCS with `weight`, the encoded part for the token files, and what the manifest counts."""
+    from petitlm.data.tokens.encoder import load_encoder
+    from petitlm.data.tokens.pack import encode_part
+
+    rows = pq.read_table(job.settled / KEPT, schema=DOCUMENTS)
+    splits = rows["split"].to_pylist()
+    of_group = [job.weights[group_of(source, job.groups)] for source in rows["source_id"].to_pylist()]
+    # Only training documents go into the token files; the others stay tables, to be measured on.
+    weights = [w if split == TRAIN else 0.0 for w, split in zip(of_group, splits, strict=True)]
+    rows = put(rows, "weight", weights)
+    write_table(folder / DOCS, rows)
+    _, packed = encode_part(rows, load_encoder(job.tokenizer), folder, job.seed)
+    return {"packed": packed["packed"], **manifest_counts(rows)}
+
+
+def manifest_counts(rows: pa.Table) -> dict[str, Any]:
+    """Documents, tokens and bytes by cell, source and split."""
+    cells: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0, 0])
+    sources: dict[str, list[Any]] = defaultdict(lambda: [0, 0, 0, ""])
+    splits: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    names = (*_CELL, "source_id", "licence", "n_tokens", "n_bytes")
+    for *cell, split, source, licence, tokens, n_bytes in zip(*(rows[n].to_pylist() for n in names), strict=True):
+        for counter in (cells[(*cell, split)], splits[split]):
+            counter[0] += 1
+            counter[1] += tokens
+        of_source = sources[source]
+        of_source[0] += 1
+        of_source[1] += tokens
+        of_source[2] += n_bytes
+        of_source[3] = licence if of_source[3] in ("", licence) else "several"
+    return {"cells": [[*cell, *n] for cell, n in cells.items()], "sources": dict(sources), "splits": dict(splits)}
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One file of tokens."""
+
+    parts: tuple[Path, ...]
+    number: int
+    n_shards: int
+    n_ids: int
+
+
+def pack_shard(folder: Path, job: Shard, _key: str) -> dict[str, Any]:
+    """The .bin and .idx of one shard and its spans."""
+    from petitlm.data.tokens.pack import write_shard
+
+    return write_shard(job.parts, job.number, job.n_shards, job.n_ids, folder)
+
+
+def pack_spans(folder: Path, shards: Sequence[Path], _key: str) -> dict[str, Any]:
+    """spans.parquet of all shards."""
+    from petitlm.data.tokens.pack import join_spans, spans_name
+
+    join_spans([path / spans_name(number) for number, path in enumerate(shards)], folder)
+    return {}
+
+
+def make_tokenizer(folder: Path, payload: tuple[Sequence[Path], int, int, Mapping[str, str]], _key: str) -> dict[str, Any]:
+    """Train a tokenizer on training documents, as much of each group and language, smallest ids first."""
+    from petitlm.data.vocabulary import train_tokenizer
+
+    folders, n_vocab, sample_bytes, groups = payload
+    train_tokenizer(_sample(folders, sample_bytes, groups), folder, n_vocab)
+    return {}
+
+
+def _sample(folders: Sequence[Path], sample_bytes: int, groups: Mapping[str, str]) -> Iterable[str]:
+    """Texts of at most `sample_bytes`, shared evenly by the groups and languages that there are."""
+    found: dict[tuple[str, str], list[tuple[bytes, str]]] = defaultdict(list)
+    held: Counter[tuple[str, str]] = Counter()
+    for path in folders:
+        rows = pq.read_table(path / KEPT, columns=["doc_id", "text", "source_id", "language", "split"])
+        for row in rows.to_pylist():
+            key = (group_of(row["source_id"], groups), row["language"])
+            if row["split"] == TRAIN and held[key] < sample_bytes:
+                held[key] += len(row["text"])
+                found[key].append((row["doc_id"], row["text"]))
+    left, texts = sample_bytes, []
+    for i, key in enumerate(sorted(found, key=lambda key: held[key])):
+        share, taken = left // (len(found) - i), 0
+        for _, text in found[key]:
+            if taken + len(text) > share:
+                break
+            taken += len(text)
+            texts.append(text)
+        left -= taken
+    return texts
+
+
+def gather_rejected(folder: Path, payload: tuple[Sequence[Sharded], Sequence[Path], int, int], _key: str) -> dict[str, Any]:
+    """All rejections of one shard, a file for each stage."""
+    sharded, whole, shard, _ = payload
+    rows = joined([*(file.read(shard) for file in sharded), *(pq.read_table(path / OUT) for path in whole)], REJECTED)
+    counts = {}
+    for stage in sorted(set(rows["stage"].to_pylist())):
+        mine = rows.filter(pc.equal(rows["stage"], stage)).sort_by("doc_id")
+        write_table(folder / f"{stage}.parquet", mine)
+        counts[stage] = len(mine)
+    return counts
+
+
+def weights_of(tokens: Mapping[str, int], shares: Mapping[str, float], max_epochs: float) -> dict[str, float]:
+    """Times that a pass shows each group's documents, so that their tokens have the wanted shares.
+
+    The pass is as long as it can be without showing a document more than `max_epochs` times; a group that is not in
+    `shares` is left out of training. Without shares everything is shown once.
+    """
+    if not shares:
+        return {group: 1.0 for group in tokens}
+    total = sum(shares.get(group, 0.0) for group, n in tokens.items() if n)
+    wanted = {group: shares.get(group, 0.0) / total for group in tokens} if total else dict.fromkeys(tokens, 0.0)
+    # A pass of T tokens shows group g wanted[g] * T / tokens[g] times; the scarcest one sets T ...
+    longest = min((max_epochs * n / wanted[g] for g, n in tokens.items() if n and wanted[g]), default=0.0)
+    # ... but no pass needs to be longer than what shows every wanted group once.
+    once = max((n / wanted[g] for g, n in tokens.items() if n and wanted[g]), default=0.0)
+    length = min(longest, once)
+    return {g: float(np.float32(wanted[g] * length / n)) if n else 0.0 for g, n in tokens.items()}
+
+
