@@ -15,6 +15,8 @@ from petitlm.data.generators import (
     passages,
     passages_check,
     small_talk,
+    translation,
+    translation_check,
 )
 from petitlm.data.record import Problem
 from petitlm.errors import UsageError
@@ -68,6 +70,7 @@ GENERATORS: dict[str, Generator] = {
         (passages, passages_check.check),
         (commands, commands_check.check),
         (small_talk, small_talk.check),
+        (translation, translation_check.check),
     )
 }
 
