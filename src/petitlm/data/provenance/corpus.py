@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from petitlm.data.corpus.store import file_sha256
 from petitlm.errors import DamagedError, NotFoundError
 from petitlm.files import read_json_object
 
@@ -16,7 +16,6 @@ SCHEMA = 1
 MANIFEST = "manifest.json"
 _NEEDED = {"files": list, "stages": list, "cells": list, "sources": dict, "splits": dict, "tokenizer": dict,
            "n_documents": int, "n_tokens": int}
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -72,15 +71,6 @@ def open_corpus(folder: Path | str) -> Corpus:
     for entry in manifest["files"]:
         _check_entry(entry, path)
     return Corpus(folder, manifest, file_sha256(path))
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, read piece by piece."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _check_entry(entry: Any, where: Path) -> None:

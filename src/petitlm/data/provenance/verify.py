@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from petitlm.data.provenance.corpus import MANIFEST, Corpus, file_sha256
+from petitlm.data.corpus.store import file_sha256
+from petitlm.data.provenance.corpus import MANIFEST, Corpus
 from petitlm.errors import DamagedError
 
 Progress = Callable[[int, int, str], None]
