@@ -112,7 +112,8 @@ def _human(source: str, language: str, category: str, licence: str, text: str, i
 
 
 def _taught(parent: dict[str, Any]) -> dict[str, Any]:
-    row = _human("teacher:recorded", "fr", "technical", parent["licence"], "Question : que fait « for » ? Il parcourt.", 0)
+    text = "Question : que fait « for » ? Il parcourt."
+    row = _human("teacher:recorded", "fr", "technical", parent["licence"], text, 0)
     call = {"teacher": "recorded", "revision": "r1", "weights_sha": "ab" * 32, "prompt_id": "faq", "finish": "stop",
             "prompt_sha": "cd" * 32, "sampling": "{}", "attempt": 1, "call_id": "call-1"}
     return {**row, "origin": "rewrite", "parents": [parent["doc_id"]], "call": call, "activity_id": _TAUGHT}

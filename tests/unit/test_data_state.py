@@ -11,7 +11,8 @@ import pytest
 from petitlm.data.provenance.state import DataState, Parent, lineage, load_state, states_of_step
 from petitlm.errors import DamagedError, NotFoundError, UsageError
 
-STATE = DataState("m" * 64, "t" * 64, n_tokens=95, seed=3, length=8, sequences=4, steps=9, first_step=2, first_sequence=5)
+STATE = DataState("m" * 64, "t" * 64, n_tokens=95, seed=3, length=8, sequences=4, steps=9, first_step=2,
+                  first_sequence=5)
 
 
 def test_exposures_are_the_steps_that_read() -> None:

@@ -55,7 +55,8 @@ def test_tokens_lead_to_their_documents(trace: Trace, rows: list[dict[str, Any]]
         assert (answer.n_tokens, answer.n_documents) == (end - start, len(wanted))
         assert sum(group["tokens"] for group in answer.groups) == end - start
         for row in answer.documents:
-            assert (row["source_id"], row["licence"]) == tuple(by_id[row["doc_id"]][k] for k in ("source_id", "licence"))
+            document = by_id[row["doc_id"]]
+            assert (row["source_id"], row["licence"]) == (document["source_id"], document["licence"])
 
 
 def test_the_tokens_are_the_document(trace: Trace, corpus: Corpus, rows: list[dict[str, Any]]) -> None:
@@ -142,7 +143,8 @@ def test_a_rejected_document_says_why(trace: Trace, corpus: Corpus) -> None:
         trace.with_prefix(rejected["doc_id"].hex())
 
 
-@pytest.mark.parametrize(("start", "end", "said"), [(5, 5, "no range"), (-1, 3, "no range"), (10**9, 10**9 + 1, "it has")])
+@pytest.mark.parametrize(("start", "end", "said"), [(5, 5, "no range"), (-1, 3, "no range"),
+                                                    (10**9, 10**9 + 1, "it has")])
 def test_ranges_that_are_none_are_refused(trace: Trace, start: int, end: int, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         trace.tokens(start, end)

@@ -50,6 +50,7 @@ class Trace:
         self._parts = corpus.tables("documents")
         self._db = duckdb.connect()
         self._db.execute("SET threads = ?", [threads])
+        self._db.execute("SET enable_progress_bar = false")
         self._db.execute("SET parquet_metadata_cache = true")  # footers are read once, not once a question
         self._positions, self._documents, self._origins, kinds = (
             f"read_parquet({quoted(folder / (name + '.parquet'))})"
