@@ -12,6 +12,8 @@ from petitlm.data.generators import (
     arithmetic_check,
     commands,
     commands_check,
+    number_words_check,
+    number_words_task,
     passages,
     passages_check,
     small_talk,
@@ -20,7 +22,6 @@ from petitlm.data.generators import (
 )
 from petitlm.data.record import Problem
 from petitlm.errors import UsageError
-
 
 LEVELS = 6
 """Difficulty runs from 0 to 5; each family says what its levels are."""
@@ -70,6 +71,7 @@ GENERATORS: dict[str, Generator] = {
         (passages, passages_check.check),
         (commands, commands_check.check),
         (small_talk, small_talk.check),
+        (number_words_task, number_words_check.check),
         (translation, translation_check.check),
     )
 }
