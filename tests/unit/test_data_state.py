@@ -31,6 +31,17 @@ def test_exposures_are_the_steps_that_read() -> None:
     assert {len(steps) for token, steps in seen.items() if 0 < token < 88} <= {2, 3, 4, 5, 6}
 
 
+def test_what_was_learnt_is_what_the_steps_had_as_targets() -> None:
+    seen = Counter(token for step in range(2, 9) for read in STATE.reads(step)
+                   for token in range(read.start + 1, read.end))
+    assert STATE.learnt([(0, 95)]) == sum(seen.values()) == 28 * 8
+    for start in range(95):
+        for end in range(start + 1, 96):
+            assert STATE.learnt([(start, end)]) == sum(seen[token] for token in range(start, end))
+    assert STATE.learnt([(3, 9), (20, 31)]) == STATE.learnt([(3, 9)]) + STATE.learnt([(20, 31)])
+    assert STATE.learnt([]) == 0
+
+
 def test_passes_follow_one_another() -> None:
     """28 sequences from the fifth on, of 11 blocks: each block two to four times, all of pass 1 among them."""
     reads = [read for step in range(2, 9) for read in STATE.reads(step)]

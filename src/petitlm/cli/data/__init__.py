@@ -8,6 +8,7 @@ from petitlm.cli.verbs import Verbs
 
 # verb: what it does; the module is petitlm.cli.data.VERB, and `command` in it the command
 VERBS = {
+    "trace": "Where did this come from? Tokens, steps, texts, sources.",
     "verify": "Is a corpus what its manifest says?",
 }
 _TABLE = {verb: (f"petitlm.cli.data.{verb}", text) for verb, text in VERBS.items()}

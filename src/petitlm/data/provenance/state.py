@@ -19,10 +19,12 @@ parent. A merged checkpoint has several parents, and all of them answer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from petitlm.data.provenance.order import SAMPLER, VERSION, Blocks
 from petitlm.errors import ConfigError, DamagedError, NotFoundError, UsageError
@@ -107,6 +109,25 @@ class DataState:
         blocks = range(max(0, (start - 1) // self.length), min(order.n_blocks, (end - 1) // self.length + 1))
         return sorted(self._read(sequence, block) for block in blocks for sequence in order.when(block, last)
                       if sequence >= self.first_sequence)
+
+    def learnt(self, ranges: Sequence[tuple[int, int]]) -> int:
+        """How often a token of these ranges was a target so far: tokens times exposures."""
+        order, last = self.order, self.first_sequence + (self.steps - self.first_step) * self.sequences
+        times = np.zeros(order.n_blocks + 1, np.int64)  # of each block; none of the tokens behind the last one
+        at = self.first_sequence
+        while at < last:
+            end = min(last, (at // order.n_blocks + 1) * order.n_blocks)  # of this pass
+            if end - at == order.n_blocks:
+                times[:-1] += 1
+            else:
+                times[order.at(at, end - at)] += 1
+            at = end
+        before = np.concatenate([[0], np.cumsum(times)])  # targets of all blocks before, over `length`
+        # Token t > 0 is the target of block (t - 1) // length alone; how many before token t:
+        places = np.maximum(np.array(ranges, np.int64).reshape(-1, 2) - 1, 0)
+        block = np.minimum(places // self.length, order.n_blocks)
+        upto = before[block] * self.length + times[block] * (places - block * self.length)
+        return int((upto[:, 1] - upto[:, 0]).sum())
 
     def _read(self, sequence: int, block: int) -> Read:
         done, start = sequence - self.first_sequence, block * self.length

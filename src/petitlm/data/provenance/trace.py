@@ -151,6 +151,10 @@ class Trace:
         """What a generator made: by its name, of all versions, or as NAME@VERSION."""
         return self._by("generator", "generator", name, lambda known: name in (known, known.split("@")[0]), limit)
 
+    def everything(self, limit: int = 20) -> Answer:
+        """All that is in the corpus."""
+        return self._by("corpus", "source_id", self.corpus.name, lambda known: True, limit)
+
     def text(self, text: str, find: Finder | None = None, limit: int = 20) -> Answer:
         """The documents that hold a text: at the places that `find` gives, else by reading every text.
 
