@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <stdexcept>
 #include <vector>
 
@@ -179,28 +180,35 @@ struct Known {
   }
 };
 
-std::vector<int64_t> known_runs(const In<uint8_t>& bytes, const In<int64_t>& starts, const In<uint16_t>& pages,
-                                const In<uint32_t>& codes, const In<uint64_t>& sorted, const In<uint8_t>& lengths) {
+using Found = nb::ndarray<nb::numpy, int64_t, nb::ndim<2>>;
+
+Found known_runs(const In<uint8_t>& bytes, const In<int64_t>& starts, const In<uint16_t>& pages,
+                 const In<uint32_t>& codes, const In<uint64_t>& sorted, const In<uint8_t>& lengths) {
   const Texts texts = texts_of(bytes, starts);
   const Fold fold = fold_of(pages, codes);
   const Known known(sorted, lengths);
-  std::vector<int64_t> found;
-  nb::gil_scoped_release release;
-  Words words;
-  for (int64_t i = 0; i < texts.n; i++) {
-    words_of(texts.bytes + texts.starts[i], texts.bytes + texts.starts[i + 1], fold, false, words);
-    const int64_t n = static_cast<int64_t>(words.size());
-    for (int64_t at = 0; at < n; at++) {
-      uint64_t run = 0;
-      for (int64_t k = 1; k <= known.longest && at + k <= n; k++) {
-        run = extend(run, words[at + k - 1]);
-        if (!known.has_length[k]) continue;
-        const int64_t key = known.find(key_of(run, k));
-        if (key >= 0) found.insert(found.end(), {i, at, key});
+  auto found = std::make_unique<std::vector<int64_t>>();
+  {
+    nb::gil_scoped_release release;
+    Words words;
+    for (int64_t i = 0; i < texts.n; i++) {
+      words_of(texts.bytes + texts.starts[i], texts.bytes + texts.starts[i + 1], fold, false, words);
+      const int64_t n = static_cast<int64_t>(words.size());
+      for (int64_t at = 0; at < n; at++) {
+        uint64_t run = 0;
+        for (int64_t k = 1; k <= known.longest && at + k <= n; k++) {
+          run = extend(run, words[at + k - 1]);
+          if (!known.has_length[k]) continue;
+          const int64_t key = known.find(key_of(run, k));
+          if (key >= 0) found->insert(found->end(), {i, at, key});
+        }
       }
     }
   }
-  return found;
+  int64_t* data = found->data();
+  const size_t rows = found->size() / 3;
+  const nb::capsule owner(found.release(), [](void* p) noexcept { delete static_cast<std::vector<int64_t>*>(p); });
+  return Found(data, {rows, 3}, owner);
 }
 
 std::vector<uint64_t> word_keys(const In<uint8_t>& bytes, const In<uint16_t>& pages, const In<uint32_t>& codes,
