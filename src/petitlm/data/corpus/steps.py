@@ -297,9 +297,9 @@ def _sample(folders: Sequence[Path], sample_bytes: int, groups: Mapping[str, str
     return texts
 
 
-def gather_rejected(folder: Path, payload: tuple[Sequence[Sharded], Sequence[Path], int, int], _key: str) -> dict[str, Any]:
+def gather_rejected(folder: Path, payload: tuple[Sequence[Sharded], Sequence[Path], int], _key: str) -> dict[str, Any]:
     """All rejections of one shard, a file for each stage."""
-    sharded, whole, shard, _ = payload
+    sharded, whole, shard = payload
     rows = joined([*(file.read(shard) for file in sharded), *(pq.read_table(path / OUT) for path in whole)], REJECTED)
     counts = {}
     for stage in sorted(set(rows["stage"].to_pylist())):
@@ -316,7 +316,7 @@ def weights_of(tokens: Mapping[str, int], shares: Mapping[str, float], max_epoch
     `shares` is left out of training. Without shares everything is shown once.
     """
     if not shares:
-        return {group: 1.0 for group in tokens}
+        return dict.fromkeys(tokens, 1.0)
     total = sum(shares.get(group, 0.0) for group, n in tokens.items() if n)
     wanted = {group: shares.get(group, 0.0) / total for group in tokens} if total else dict.fromkeys(tokens, 0.0)
     # A pass of T tokens shows group g wanted[g] * T / tokens[g] times; the scarcest one sets T ...

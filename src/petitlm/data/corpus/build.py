@@ -1,0 +1,56 @@
+"""Build a corpus: from a recipe's file to a folder with a manifest, going on where an earlier build was stopped."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from petitlm.data.corpus.assemble import assemble
+from petitlm.data.corpus.pipeline import Build, Built
+from petitlm.data.corpus.recipe import CorpusRecipe, read_recipe
+from petitlm.data.corpus.row_stages import row_stages
+from petitlm.data.corpus.stage import Stage
+from petitlm.data.corpus.store import held
+from petitlm.data.corpus.workers import InProcess, Report, Workers, none
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A corpus that was built just now."""
+
+    folder: Path
+    identity: str
+    """sha256 of its manifest."""
+    built: Built
+
+
+def work_folder(out: Path) -> Path:
+    """Where a build of `out` keeps its steps until it is done: beside it, so that a rename can put them in place."""
+    return out.parent / f".{out.name}.work"
+
+
+def build(recipe_path: Path, out: Path, workers: Workers | None = None, report: Report = none,
+          root: Path | None = None, keep_work: bool = False) -> Corpus:
+    """Build the recipe at `recipe_path` into `out`; a corpus that is there is replaced in one step, at the end.
+
+    `root`: where the recipe's paths start, in place of its own. `keep_work`: leave the steps for the next build, which
+    then does only what changed.
+    Raises: NotFoundError, ConfigError, UsageError, RefusedError, DamagedError: see the message.
+    """
+    recipe = read_recipe(recipe_path, root)
+    text = recipe_path.read_text(encoding="utf-8")
+    out = out.absolute()
+    work = work_folder(out)
+    with held(work):
+        built = Build(recipe, work, workers or InProcess(), report, stages_of).run()
+        identity = assemble(built, text, out)
+    if not keep_work:
+        shutil.rmtree(work, ignore_errors=True)
+    return Corpus(out, identity, built)
+
+
+def stages_of(recipe: CorpusRecipe, work: Path) -> Sequence[Stage]:
+    """The row-wise stages of a recipe, in their order."""
+    return row_stages(recipe, work)
