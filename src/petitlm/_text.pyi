@@ -43,8 +43,8 @@ def cut_texts(data: _Bytes, offsets: _I64, size: int) -> tuple[_I64, _I64, _I64]
 def reading_counts(data: _Bytes, starts: _I64, ends: _I64, table: _U32) -> _I64: ...
 def script_counts(data: _Bytes, starts: _I64, ends: _I64, table: _U32, firsts: _U32) -> _I64: ...
 
-# bpe.cpp: `joins` (M, 3) are the ids of left, right and both together, by rank; added tokens with the id -2 are found and
-# left as text. `encode` gives the ids of all texts and where those of each begin and end.
+# bpe.cpp: `joins` (M, 3) are the ids of left, right and both together, by rank; added tokens with the id -2 are found
+# and left as text. `encode` gives the ids of all texts and where those of each begin and end.
 
 class Bpe:
     def __init__(

@@ -153,7 +153,7 @@ class Tokenizer:
         if self._scheme == "words" or id in self._added:
             return token.encode()
         if self._scheme == "bytes":
-            table = _byte_of_character()
+            table = byte_of_character()
             if all(character in table for character in token):
                 return bytes(table[character] for character in token)
             return token.encode()
@@ -233,7 +233,7 @@ def _special_tokens(folder: Path) -> dict[str, Any]:
 
 
 @functools.cache
-def _byte_of_character() -> dict[str, int]:
+def byte_of_character() -> dict[str, int]:
     """Return the byte that each character of a byte-level token stands for (Radford et al. 2019, GPT-2).
 
     Printable bytes of Latin-1 stand for themselves; the others, in order, for the characters from U+0100 on.

@@ -8,13 +8,14 @@ spaces) are used.
 from __future__ import annotations
 
 import hashlib
+import warnings
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from petitlm.errors import NotFoundError, UsageError
+from petitlm.errors import NotFoundError, RefusedError, UsageError
 from petitlm.tokenizer import Tokenizer
 
 Bytes = NDArray[np.uint8]
@@ -48,10 +49,19 @@ class Encoder(Protocol):
 
 
 def load_encoder(path: Path | str) -> Encoder:
-    """An encoder for the tokenizer in a folder.
+    """The fastest encoder for the tokenizer in a folder.
 
     Raises: NotFoundError; DamagedError; UsageError if the tokenizer names no end token.
     """
+    from petitlm.data.tokens.native import NativeEncoder
+
+    try:
+        return NativeEncoder(Path(path))
+    except RefusedError:
+        pass
+    except ImportError:
+        warnings.warn("petitlm._text is not compiled: texts are encoded by the `tokenizers` library, which is slower; "
+                      "install a C++ compiler and petit again", stacklevel=2)
     return LibraryEncoder(Path(path))
 
 
@@ -62,10 +72,7 @@ class LibraryEncoder:
         self._folder = folder
         self.sha256 = file_sha(folder)
         tokenizer = Tokenizer.load(folder)
-        if tokenizer.eos_id is None:
-            raise UsageError(f"the tokenizer in {folder} names no end token, so documents could not be told apart; "
-                             'add "eos_token" to its tokenizer_config.json')
-        self.eos_id = tokenizer.eos_id
+        self.eos_id = end_token(tokenizer, folder)
         self.n_ids = tokenizer.n_ids
         self._backend = tokenizer.backend
         self._backend.encode_special_tokens = True  # as the text that they are, see above
@@ -88,3 +95,14 @@ def file_sha(folder: Path) -> str:
     if not file.exists():
         raise NotFoundError(f"{file} is not there; text is encoded by a tokenizer.json")
     return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def end_token(tokenizer: Tokenizer, folder: Path) -> int:
+    """The id that ends a document.
+
+    Raises: UsageError if the tokenizer names none.
+    """
+    if tokenizer.eos_id is None:
+        raise UsageError(f"the tokenizer in {folder} names no end token, so documents could not be told apart; "
+                         'add "eos_token" to its tokenizer_config.json')
+    return tokenizer.eos_id
