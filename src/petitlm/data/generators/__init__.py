@@ -12,6 +12,8 @@ from petitlm.data.generators import (
     arithmetic_check,
     commands,
     commands_check,
+    grammar,
+    grammar_check,
     number_words_check,
     number_words_task,
     passages,
@@ -73,6 +75,7 @@ GENERATORS: dict[str, Generator] = {
         (small_talk, small_talk.check),
         (number_words_task, number_words_check.check),
         (translation, translation_check.check),
+        (grammar, grammar_check.check),
     )
 }
 

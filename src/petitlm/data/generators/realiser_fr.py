@@ -36,8 +36,8 @@ def french(sentence: Sentence) -> str:
     """The sentence in French, with its capital and its final mark."""
     words = ["est-ce", "que", *_clause(sentence.clause)] if sentence.asks else _clause(sentence.clause)
     if sentence.second:
-        comma = "," if sentence.joint == "but" else ""
-        words = [*words[:-1], words[-1] + comma, *JOINTS[sentence.joint], *_clause(sentence.second)]
+        comma = [","] if sentence.joint == "but" else []
+        words = [*words, *comma, *JOINTS[sentence.joint], *_clause(sentence.second)]
     text = join(words)
     return text[0].upper() + text[1:] + (" ?" if sentence.asks else ".")
 
@@ -47,13 +47,13 @@ def join(words: list[str]) -> str:
     said: list[str] = []
     for word in reversed(words):
         following = said[-1] if said else ""
-        if word in _ELIDED and opens_with_vowel(following.rstrip(",")):
+        if word in _ELIDED and opens_with_vowel(following):
             said[-1] = f"{word[:-1]}'{following}"
         elif (word, following) in _CONTRACTED:
             said[-1] = _CONTRACTED[word, following]
         else:
             said.append(word)
-    return " ".join(reversed(said))
+    return " ".join(reversed(said)).replace(" ,", ",")
 
 
 def conjugated(verb: Verb, tense: str, person: int, plural: bool) -> str:

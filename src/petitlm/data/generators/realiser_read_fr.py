@@ -56,11 +56,11 @@ def read_french(text: str) -> frozenset[Sentence]:
         return frozenset()
     first = body.split()[0]
     body = body if first in NAMES else body[0].lower() + body[1:]
-    words = _words(body)
+    words = words_of(body)
     return frozenset(_sentences(words, asks)) if words else frozenset()
 
 
-def _words(body: str) -> list[str]:
+def words_of(body: str) -> list[str]:
     """The words with elision and contraction undone; none where they are missing or wrong."""
     pieces = _PIECE.findall(body)
     if re.sub(r"\s", "", body) != "".join(pieces) or re.search(r"\s[,']|' |\s\s", body):

@@ -233,5 +233,8 @@ def _with_relative(rng: Random) -> Sentence:
     subject = noun(rng.choice(_OF_KIND["person" if rng.random() < 0.7 else "animal"]), "the", rng.random() < 0.4)
     tense = rng.choice(("past", "present"))
     who = _doing(rng, 1, subject, rng.choice(("object", "object", "to", "")))._replace(tense=tense)
-    predicate = (_being(rng, subject, 1) if rng.random() < 0.4 else _doing(rng, 1, subject, rng.choice(("", "object"))))
+    predicate = who
+    while predicate.verb == who.verb:
+        is_so = rng.random() < 0.4
+        predicate = _being(rng, subject, 1) if is_so else _doing(rng, 1, subject, rng.choice(("", "object")))
     return Sentence(Clause(subject._replace(who=who), predicate._replace(tense=tense)))
