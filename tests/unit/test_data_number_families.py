@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 
 import pytest
 
@@ -30,12 +31,61 @@ NUMBER_WORDS = [
     ("fr", "Compte de soixante-neuf à soixante et onze par pas de 1.", "soixante-neuf, soixante-dix, soixante et onze",
      "soixante-neuf, soixante-dix, septante et un"),
 ]  # fmt: skip
-CASES = [("number-words", *case) for case in NUMBER_WORDS]
+LARGE_SUMS = [
+    ("en", "What is 347 + 285?", "347 + 285 = 632.", "347 + 285 = 622."),
+    ("en", "Compute 347 + 285. Show your steps.",
+     "7 + 5 = 12, carry 1. 4 + 8 + 1 = 13, carry 1. 3 + 2 + 1 = 6. 347 + 285 = 632.",
+     "7 + 5 = 12, carry 1. 4 + 8 = 12, carry 1. 3 + 2 + 1 = 6. 347 + 285 = 632."),
+    ("en", "Compute 347 + 285. Show your steps.",
+     "7 + 5 = 12, carry 1. 4 + 8 + 1 = 13, carry 1. 3 + 2 + 1 = 6. 347 + 285 = 632.", "347 + 285 = 632."),
+    ("en", "Subtract 58 from 503. Write down each step.",
+     "13 - 8 = 5, borrow 1. 10 - 5 - 1 = 4, borrow 1. 5 - 0 - 1 = 4. 503 - 58 = 445.",
+     "13 - 8 = 5, borrow 1. 10 - 5 = 5, borrow 1. 5 - 0 - 1 = 4. 503 - 58 = 445."),
+    ("en", "How much is 47*36? Explain step by step.",
+     "47 × 30 = 1410, 47 × 6 = 282. 1410 + 282 = 1692. 47 × 36 = 1692.",
+     "47 × 30 = 1410, 47 × 6 = 282. 1410 + 272 = 1692. 47 × 36 = 1692."),
+    ("en", "Divide 847 by 6. Show your steps.",
+     "8 ÷ 6 = 1 remainder 2. 24 ÷ 6 = 4 remainder 0. 7 ÷ 6 = 1 remainder 1. 847 ÷ 6 = 141 remainder 1.",
+     "8 ÷ 6 = 1 remainder 2. 27 ÷ 6 = 4 remainder 3. 37 ÷ 6 = 6 remainder 1. 847 ÷ 6 = 141 remainder 1."),
+    ("en", "What is 18 divided by 5?", "18 ÷ 5 = 3 remainder 3.", "18 ÷ 5 = 2 remainder 8."),
+    ("en", "Round 4550 to the nearest hundred.", "4550 rounds to 4600.", "4550 rounds to 4500."),
+    ("en", "(3+4)×5 = ? Show your steps.", "3 + 4 = 7, 7 × 5 = 35. (3 + 4) × 5 = 35.",
+     "4 × 5 = 20, 3 + 20 = 23. (3 + 4) × 5 = 35."),
+    ("en", "What is 3 + 4 × 5?", "3 + 4 × 5 = 23.", "3 + 4 × 5 = 35."),
+    ("fr", "Ça fait combien, 90 : 7 ?", "90 ÷ 7 = 12 reste 6.", "90 ÷ 7 = 13 reste 6."),
+    ("fr", "Que vaut 4567 arrondi à la centaine ? Montre les étapes.",
+     "4567 est entre 4500 et 4600. 4567 - 4500 = 67, 4600 - 4567 = 33. 4567 s'arrondit à 4600.",
+     "4567 est entre 4500 et 4600. 4567 - 4500 = 33, 4600 - 4567 = 67. 4567 s'arrondit à 4600."),
+    ("fr", "Calcule trois mille douze moins mille deux cents.", "3012 - 1200 = 1812.", "3012 - 1200 = 1912."),
+    ("fr", "Lequel est plus petit, 70112 ou 70121 ?", "70112 est plus petit que 70121.",
+     "70121 est plus petit que 70112."),
+    ("fr", "Calcule 2 × 3 + 4 × 5. Explique pas à pas.",
+     "2 × 3 = 6, 4 × 5 = 20, 6 + 20 = 26. 2 × 3 + 4 × 5 = 26.",
+     "2 × 3 = 6, 6 + 4 = 10, 10 × 5 = 26. 2 × 3 + 4 × 5 = 26."),
+]  # fmt: skip
+CASES = [("arithmetic", *case) for case in LARGE_SUMS]
+CASES += [("number-words", *case) for case in NUMBER_WORDS]
 
 
 @pytest.mark.parametrize(("family", "language", "question", "right", "wrong"), CASES)
 def test_answers_by_hand(family: str, language: str, question: str, right: str, wrong: str) -> None:
-    problem = Problem(family, language, 0, "", "", question, right)
+    problem = Problem(family, language, 5, "", "", question, right)
     check = GENERATORS[family].check
     assert check(problem) is None
     assert check(replace(problem, answer=wrong))
+
+
+@pytest.mark.parametrize("family", ["arithmetic", "number-words"])
+@pytest.mark.parametrize("language", ["en", "fr"])
+@pytest.mark.parametrize("level", range(6))
+def test_any_changed_digit_or_lost_word_is_caught(family: str, language: str, level: int) -> None:
+    made_by, rng = GENERATORS[family], Random(level)
+    for held_out in [False] * 30 + [True] * 5:
+        problem = made_by.draw(rng, language, level, held_out)
+        answer = problem.answer
+        assert made_by.check(problem) is None
+        wrong = [answer[:at] + str((int(c) + 1) % 10) + answer[at + 1 :] for at, c in enumerate(answer) if c.isdigit()]
+        words = answer.split(" ")
+        wrong += [" ".join(words[:at] + words[at + 1 :]) for at in range(len(words))]
+        for changed in wrong:
+            assert made_by.check(replace(problem, answer=changed)), (problem, changed)

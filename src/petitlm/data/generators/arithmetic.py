@@ -1,6 +1,8 @@
 """Small sums in digits and words, English and French: the generator.
 
-Levels: 0 numbers to 10; 1 to 20, first tables; 2 two digits, whole tables; 3 two steps and three-digit comparisons.
+Levels: 0 numbers to 10; 1 to 20, first tables; 2 two digits, whole tables; 3 two steps and three-digit comparisons;
+4 three and four digits, division with remainder, rounding; 5 five and six digits, brackets. 4 and 5, in
+`arithmetic_large`, write their steps where the question asks for them.
 Answers restate the sum in digits (`27 + 15 = 42.`): a small model first translates, then computes.
 """
 
@@ -10,6 +12,7 @@ from dataclasses import replace
 from random import Random
 from typing import NamedTuple
 
+from petitlm.data.generators import arithmetic_large
 from petitlm.data.generators.french import accented, elide
 from petitlm.data.generators.number_words import feminine, to_words
 from petitlm.data.generators.typing_habits import in_haste
@@ -17,8 +20,7 @@ from petitlm.data.record import Problem
 
 FAMILY = "arithmetic"
 VERSION = 1
-LEVEL_WEIGHTS = (2, 3, 6, 4)
-LEVELS = (0, 1, 2, 3)
+LEVEL_WEIGHTS = (2, 3, 6, 4, 0, 0)
 
 _SYMBOLS = {"add": "+", "sub": "-", "mul": "×"}
 _WORDS = {
@@ -111,6 +113,7 @@ _HELD_OUT = frozenset(
         "sub-sub/what-is/symbols",
         "compare/smaller/words",
     }
+    | arithmetic_large.HELD_OUT
 )
 
 
@@ -121,6 +124,10 @@ def is_held_out(structure: str) -> bool:
 
 def draw(rng: Random, language: str, level: int, held_out: bool) -> Problem:
     """Make one problem; with `held_out`, one of a structure that training never sees, if the level has any."""
+    while level > 3:
+        problem = arithmetic_large.draw(rng, language, level)
+        if is_held_out(problem.structure) == held_out:
+            return problem
     while True:
         kind = rng.choice(_KINDS[level])
         problem = _DRAW[kind](rng, language, level, kind)

@@ -9,6 +9,7 @@ import operator
 import re
 from collections.abc import Callable
 
+from petitlm.data.generators.arithmetic_large_check import check_large
 from petitlm.data.generators.number_words import read_number, to_words
 from petitlm.data.record import Problem
 from petitlm.errors import UsageError
@@ -70,6 +71,8 @@ _EQUATION = re.compile(r"(\d+) ([-+×]) (\d+) = (\d+)")
 def check(problem: Problem) -> str | None:
     """Say why the answer of `problem` is wrong or cannot be read; None if it is right."""
     try:
+        if problem.level > 3:
+            return check_large(problem.question, problem.answer, problem.language)
         return _check(problem.question, problem.answer, problem.language)
     except UsageError as error:
         return str(error)
