@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the corpus (corpora/ and the recipe's name).")
 @click.option("--root", type=click.Path(path_type=Path, file_okay=False), help="Where the recipe's paths start.")
 @click.option("--workers", "-w", "n", type=int, default=1, show_default=True, help="Processes that work at once.")
-@click.option("--ray", "on_ray", is_flag=True, help="Work on a Ray cluster: this machine's, or the one at --ray-address.")
+@click.option("--ray", "on_ray", is_flag=True, help="Work on Ray: this machine, or the cluster at --ray-address.")
 @click.option("--ray-address", help="Address of a running Ray cluster; its machines share the folder of --out.")
-@click.option("--keep-work", is_flag=True, help="Keep the finished steps, so that the next build does only what changed.")
+@click.option("--keep-work", is_flag=True, help="Keep the finished steps: the next build does only what changed.")
 @json_option
 def command(recipe: Path, out: Path | None, root: Path | None, n: int, on_ray: bool, ray_address: str | None,
             keep_work: bool, as_json: bool) -> None:

@@ -35,8 +35,10 @@ class Tally:
     asked: int = 0
     """Drafts whose outcome is known."""
     kept: int = 0
-    gained: float = 1.0
-    """Share of the last round's drafts that were new documents."""
+    n_last: int = 0
+    """Drafts of the last round."""
+    gained: int = 0
+    """New documents that they gave."""
 
 
 def targets(plan: BalancePlan) -> dict[Place, int]:
@@ -95,9 +97,11 @@ class Loop:
         return calls
 
     def is_exhausted(self, place: Place) -> bool:
-        """Whether the drafts of a place gave new documents less often than the floor."""
+        """Whether the last drafts of a place, enough of them to tell, gave new documents less often than the floor."""
         tally = self.tallies.get(place)
-        return tally is not None and tally.gained < self.plan.floor
+        # Where the share is at the floor, 3 / floor drafts all fail once in twenty times.
+        floor = self.plan.floor
+        return tally is not None and tally.n_last * floor >= 3 and tally.gained < floor * tally.n_last
 
     def unfilled(self, have: Mapping[Place, int]) -> dict[Place, str]:
         """The places below their target, each with the reason."""
@@ -114,7 +118,7 @@ class Loop:
         for place, tally in self.tallies.items():
             asked = sum(tally.drafted.values())
             if asked > tally.asked:
-                tally.gained = (have.get(place, 0) - tally.kept) / (asked - tally.asked)
+                tally.n_last, tally.gained = asked - tally.asked, have.get(place, 0) - tally.kept
             tally.asked, tally.kept = asked, have.get(place, 0)
 
     def _stop(self, why: str) -> list[Call]:
@@ -124,15 +128,21 @@ class Loop:
     def _calls(self, place: Place, lacking: int) -> list[Call]:
         (category, language, level), split = place
         tally = self.tallies.get(place)
-        share = max(tally.gained, self.plan.floor) if tally else _FIRST_ACCEPTANCE[split]
         able = families(category, level)
-        each = math.ceil(lacking * _SPARE / share / len(able))
+        each = math.ceil(lacking * _SPARE / self._share(tally, split) / len(able))
         calls = []
         for family in able:
             start = tally.drafted.get(family, 0) if tally else 0
             calls += [Call(family, language, level, split, self.plan.seed, at, min(CHUNK, start + each - at),
                            self.plan.chat_share) for at in range(start, start + each, CHUNK)]
         return calls
+
+    def _share(self, tally: Tally | None, split: str) -> float:
+        """Share of drafts that become new documents: what was seen, and what is usual as if seen ten times."""
+        usual = _FIRST_ACCEPTANCE[split]
+        if tally is None:
+            return usual
+        return max((tally.gained + 10 * usual) / (tally.n_last + 10), self.plan.floor / 3)
 
 
 def _place_of(call: Call) -> Place:

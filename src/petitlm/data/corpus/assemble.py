@@ -17,6 +17,7 @@ import petitlm
 from petitlm.data.balance.grid import evenness
 from petitlm.data.balance.loop import Place, by_cell
 from petitlm.data.corpus.pipeline import Built
+from petitlm.data.corpus.recipe import STAGES
 from petitlm.data.corpus.schema import ACTIVITIES, SOURCES
 from petitlm.data.corpus.shards import write_table
 from petitlm.data.corpus.stage import canonical
@@ -29,6 +30,7 @@ from petitlm.files import new_folder, write_file
 
 SCHEMA = 1
 MANIFEST, BALANCE, RECIPE = "manifest.json", "balance.json", "recipe.toml"
+STAGE_ORDER = ("ingest", "generate", "verify", *STAGES)
 OWN = {MANIFEST, BALANCE, RECIPE, "documents", "rejected", "tokens", "sources.parquet", "activities.parquet", "reports",
        "index", "log.jsonl"}
 """Names that a corpus folder may have; another one keeps it from being replaced."""
@@ -123,7 +125,8 @@ def balance_of(built: Built) -> dict[str, Any]:
                    "target": wanted.get(c, 0), "before": before.get(c, 0), "after": after.get(c, 0)} for c in cells],
         "heldout": [_named(place) | {"target": n, "documents": built.after.get(place, 0)}
                     for place, n in sorted(loop.wanted.items(), key=str) if place[1] != "train"],
-        "unfilled": [_named(place) | {"reason": why} for place, why in sorted(loop.unfilled(built.after).items(), key=str)],
+        "unfilled": [_named(place) | {"reason": why}
+                     for place, why in sorted(loop.unfilled(built.after).items(), key=str)],
         "evenness": {"before": vars_of(evenness(before, wanted)), "after": vars_of(evenness(after, wanted))},
         "rounds": loop.n_rounds, "drafts": loop.n_drafts, "stopped": loop.stopped,
     }  # fmt: skip
@@ -160,7 +163,8 @@ def _manifest(built: Built, recipe_text: str, folder: Path) -> dict[str, Any]:
         "schema": SCHEMA, "name": built.recipe.name, "description": built.recipe.description,
         "recipe_sha256": hashlib.sha256(recipe_text.encode()).hexdigest(), "code_version": petitlm.__version__,
         "files": [_described(path, folder) for path in sorted(folder.rglob("*")) if path.is_file()],
-        "stages": [{**counts, "reasons": dict(sorted(counts["reasons"].items()))} for counts in built.stages.values()],
+        "stages": [{**built.stages[name], "reasons": dict(sorted(built.stages[name]["reasons"].items()))}
+                   for name in sorted(built.stages, key=STAGE_ORDER.index)],
         "cells": grid,
         "sources": {source: {"documents": n[0], "tokens": n[1], "bytes": n[2], "licence": n[3]}
                     for source, n in sorted(sources.items())},

@@ -72,8 +72,8 @@ class Build:
         self.recipe, self.work, self.workers, self.report = recipe, work, workers, report
         self.built = Built(recipe)
         self.stages = tuple(row_stages(recipe, work))
-        dedup = {name: value for name, value in recipe.stages.get("dedup", {}).items()}
-        self.repeats = ingest.from_settings(Repeats, {"max_per_problem": 4} | dedup, "dedup")
+        dedup = {"max_per_problem": 4, **recipe.stages.get("dedup", {})}
+        self.repeats = ingest.from_settings(Repeats, dedup, "dedup")
 
     def run(self) -> Built:
         """Run every step; what was done before is read."""

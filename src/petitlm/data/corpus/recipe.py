@@ -111,7 +111,8 @@ class BalancePlan:
         makeable = {generator.category for generator in GENERATORS.values()}
         for category in {*self.categories, *self.targets}:
             if category not in makeable:
-                raise ConfigError(f"balance: no generator makes {category!r}; choose among {', '.join(sorted(makeable))}")
+                raise ConfigError(f"balance: no generator makes {category!r}; choose among "
+                                  f"{', '.join(sorted(makeable))}")
         if unknown := set(self.languages) - set(LANGUAGES):
             raise ConfigError(f"balance: languages {sorted(unknown)} are not generated; choose among {LANGUAGES}")
         if bad := [level for level in self.levels if not 0 <= level < LEVELS]:
@@ -131,7 +132,7 @@ class MixPlan:
     shares: Mapping[str, float] = field(default_factory=dict)
     """Share of the tokens of a pass for each group ("procedural" is the generators'); empty: everything once."""
     max_epochs: float = 4.0
-    """Most times that a pass shows one document; Muennighoff et al. 2023 (section 6) find four almost as good as new."""
+    """Most times that a pass shows one document; up to four are almost as good as new (Muennighoff et al. 2023)."""
     valid: float = 0.01
     test: float = 0.01
     """Shares of real documents kept out of training, by the hash of their content."""
@@ -188,7 +189,8 @@ class CorpusRecipe:
 
 STAGES = ("normalise", "identify", "label", "filter", "mask", "decontaminate", "grade", "dedup")
 """Stages whose settings a recipe may give, in a table of their name, in the order in which they run."""
-_KEYS = ("name", "description", "root", "shards", "sources", "policy", "benchmarks", "balance", "mix", "tokens", *STAGES)
+_KEYS = ("name", "description", "root", "shards", "sources", "policy", "benchmarks", "balance", "mix", "tokens",
+         *STAGES)
 
 
 def read_recipe(path: Path, root: Path | None = None) -> CorpusRecipe:

@@ -58,7 +58,8 @@ def benchmark_paths(recipe: CorpusRecipe) -> list[Path]:
         may_lack = pattern.startswith("optional:")
         paths = sorted(recipe.root.glob(pattern.removeprefix("optional:")))
         if not paths and not may_lack:
-            raise NotFoundError(f"benchmarks: nothing at {recipe.root / pattern}; mend it, or write 'optional:{pattern}'")
+            raise NotFoundError(f"benchmarks: nothing at {recipe.root / pattern}; mend it, or write "
+                                f"'optional:{pattern}'")
         found += paths
     return found
 
@@ -68,7 +69,8 @@ def _index(paths: Sequence[Path], work: Path) -> Path:
     from petitlm.data.corpus.store import file_sha256, perform, task
 
     inputs = [file_sha256(path) for path in paths]
-    job = task(work, "benchmarks", 1, {}, [[path.as_posix()[-80:] for path in paths], inputs], _write_index, list(paths))
+    names = ["/".join(path.parts[-2:]) for path in paths]
+    job = task(work, "benchmarks", 1, {}, [names, inputs], _write_index, list(paths))
     return perform(job).path("benchmarks.index")
 
 
@@ -82,7 +84,7 @@ def _write_index(folder: Path, paths: list[Path], _key: str) -> dict[str, Any]:
 def _made(kind: Any, table: Mapping[str, Any], name: str) -> object:
     """A stage from its table; a field that is itself a group of settings takes the keys that it knows."""
     own = {field.name: field for field in dataclasses.fields(kind)}
-    nested = {n: type(f.default) for n, f in own.items() if dataclasses.is_dataclass(f.default)}
+    nested: dict[str, Any] = {n: type(f.default) for n, f in own.items() if dataclasses.is_dataclass(f.default)}
     inner = {f.name: n for n, of in nested.items() for f in dataclasses.fields(of)}
     check_keys(table, [*(n for n in own if n not in nested), *inner], name)
     given: dict[str, Any] = {}

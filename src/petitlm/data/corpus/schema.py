@@ -73,7 +73,7 @@ DOCUMENTS = pa.schema([
     ("n_tokens", pa.int32()),         # by the corpus' tokenizer; null before it is known
     ("origin", pa.string()),
     ("form", pa.string()),
-    ("source_id", pa.string()),       # key into `sources`; a generator's is "generator:NAME", a teacher's "teacher:NAME"
+    ("source_id", pa.string()),       # key into `sources`; of generators "generator:NAME", of teachers "teacher:NAME"
     ("locator", LOCATOR),
     ("parents", pa.list_(pa.binary(16))),
     ("activity_id", pa.binary(16)),   # key into `activities`: the stage run that brought it in

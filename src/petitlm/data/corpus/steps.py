@@ -27,7 +27,8 @@ from petitlm.data.repeats.minhash import Repeats
 
 pc: Any = compute
 
-KEPT, OUT, SIGNS, CELLS, CLUSTERED = "kept.parquet", "rejected.parquet", "signs.parquet", "cells.parquet", "repeats.parquet"
+KEPT, OUT = "kept.parquet", "rejected.parquet"
+SIGNS, CELLS, CLUSTERED = "signs.parquet", "cells.parquet", "repeats.parquet"
 _CELL = ("category", "language", "difficulty", "split")
 _MAX_TEXT = 4096
 """Bytes of a rejected text that are kept for a reader; its place says where the whole is."""
@@ -114,7 +115,8 @@ def checked(stage: Stage, rows: pa.Table, sifted: Sifted) -> Sifted:
 
 def rejected_rows(rows: pa.Table, rejected: Sequence[Rejection], stage: str) -> pa.Table:
     """The table of what a stage rejected, with the beginning of each text."""
-    out = rows.select(["doc_id", "source_id", "locator", "gen", "text"]).take(pa.array([r.row for r in rejected], pa.int64()))
+    places = pa.array([r.row for r in rejected], pa.int64())
+    out = rows.select(["doc_id", "source_id", "locator", "gen", "text"]).take(places)
     texts = [text.encode()[:_MAX_TEXT].decode(errors="ignore") for text in out["text"].to_pylist()]
     return pa.table({
         "doc_id": out["doc_id"], "source_id": out["source_id"], "stage": pa.array([stage] * len(out), pa.string()),
@@ -265,7 +267,9 @@ def pack_spans(folder: Path, shards: Sequence[Path], _key: str) -> dict[str, Any
     return {}
 
 
-def make_tokenizer(folder: Path, payload: tuple[Sequence[Path], int, int, Mapping[str, str]], _key: str) -> dict[str, Any]:
+def make_tokenizer(
+    folder: Path, payload: tuple[Sequence[Path], int, int, Mapping[str, str]], _key: str
+) -> dict[str, Any]:
     """Train a tokenizer on training documents, as much of each group and language, smallest ids first."""
     from petitlm.data.vocabulary import train_tokenizer
 

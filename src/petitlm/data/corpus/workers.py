@@ -1,4 +1,7 @@
-"""Who does the tasks: this process, a pool of processes, or a Ray cluster. None of them changes a byte of the result."""
+"""Who does the tasks: this process, a pool of processes, or a Ray cluster.
+
+None of them changes a byte of what comes out.
+"""
 
 from __future__ import annotations
 
@@ -94,7 +97,7 @@ class Ray:
     def __init__(self, n: int | None = None, address: str | None = None) -> None:
         import ray
 
-        self._ray = ray
+        self._ray: Any = ray
         if not ray.is_initialized():
             options: dict[str, Any] = {"address": address} if address else {"num_cpus": n, "include_dashboard": False}
             ray.init(log_to_driver=False, configure_logging=False, **options)
