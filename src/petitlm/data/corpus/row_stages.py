@@ -75,7 +75,7 @@ def _index(paths: Sequence[Path], work: Path) -> Path:
 
 
 def _write_index(folder: Path, paths: list[Path], _key: str) -> dict[str, Any]:
-    from petitlm.data.repeats.benchmarks import build_index  # type: ignore[attr-defined]
+    from petitlm.data.repeats.index import build_index
 
     build_index(paths).save(folder / "benchmarks.index")
     return {}
