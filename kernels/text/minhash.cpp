@@ -4,6 +4,7 @@
 #include "text.h"
 
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 #include <limits>
 #include <memory>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 namespace nb = nanobind;
@@ -211,13 +213,22 @@ Found known_runs(const In<uint8_t>& bytes, const In<int64_t>& starts, const In<u
   return Found(data, {rows, 3}, owner);
 }
 
-std::vector<uint64_t> word_keys(const In<uint8_t>& bytes, const In<uint16_t>& pages, const In<uint32_t>& codes,
-                                bool fold_numbers) {
-  Words words;
+// Number of words of a text, and the keys of its runs of `length` words; of all words, where there are fewer.
+std::pair<int64_t, std::vector<uint64_t>> run_keys(const In<uint8_t>& bytes, const In<uint16_t>& pages,
+                                                   const In<uint32_t>& codes, int64_t length) {
+  check(length >= 1, "a run has at least one word");
   const Fold fold = fold_of(pages, codes);
   nb::gil_scoped_release release;
-  words_of(bytes.data(), bytes.data() + bytes.shape(0), fold, fold_numbers, words);
-  return words;
+  Words words;
+  words_of(bytes.data(), bytes.data() + bytes.shape(0), fold, false, words);
+  const int64_t n = static_cast<int64_t>(words.size()), width = std::min(n, length);
+  std::vector<uint64_t> keys;
+  for (int64_t at = 0; n > 0 && at + width <= n; at++) {
+    uint64_t run = 0;
+    for (int64_t k = 0; k < width; k++) run = extend(run, words[at + k]);
+    keys.push_back(key_of(run, width));
+  }
+  return {n, keys};
 }
 
 // Leader clusters. Members come best first; each joins the kept one that is most like it among those it shares a
@@ -272,7 +283,7 @@ void bind_minhash(nb::module_& m) {
         nb::arg("fold_numbers"), nb::arg("size"), nb::arg("factors"), nb::arg("terms"), nb::arg("out"));
   m.def("known_runs", &known_runs, nb::arg("bytes"), nb::arg("starts"), nb::arg("pages"), nb::arg("codes"),
         nb::arg("keys"), nb::arg("lengths"));
-  m.def("word_keys", &word_keys, nb::arg("bytes"), nb::arg("pages"), nb::arg("codes"), nb::arg("fold_numbers"));
+  m.def("run_keys", &run_keys, nb::arg("bytes"), nb::arg("pages"), nb::arg("codes"), nb::arg("length"));
   m.def("lead", &lead, nb::arg("buckets"), nb::arg("sketches"), nb::arg("n_buckets"), nb::arg("likeness"),
         nb::arg("most_kept"), nb::arg("leaders"), nb::arg("equal"));
 }

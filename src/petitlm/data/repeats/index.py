@@ -1,14 +1,16 @@
 """The index of benchmarks: everything that betrays one of their items, as sorted 64-bit keys in one file.
 
 A *needle* is a passage that is enough to know an item by; its keys are those of all its runs of 13 words, or of the
-whole where it is shorter. Needles of a *group* are the passages of an item that only count together. Structural
-needles have the keys of petitlm.data.repeats.structure. Two needles with one text are one needle, of the first item.
+whole where it is shorter. A passage with punctuation inside of words is a second needle without that. Needles of a
+*group* are the passages of an item that only count together. Structural needles have the keys of
+petitlm.data.repeats.structure. Two needles with equal keys are one needle, of the first item.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from petitlm.data.repeats import minhash, reference
-from petitlm.data.repeats.benchmarks import Item, Passage, benchmark_files, read_items
+from petitlm.data.repeats.benchmarks import Item, benchmark_files, read_items
 from petitlm.data.repeats.structure import code_keys, maths_keys
 from petitlm.data.repeats.words import UNICODE, fold
 from petitlm.errors import DamagedError, UsageError
@@ -32,6 +34,8 @@ TEXT, CODE, MATHS, PART = range(4)
 STRONG_WORDS = 3
 """Parts of fewer words are looked at only in documents that hold something longer of a benchmark."""
 
+_INSIDE = re.compile(r"(?<=[^\W_])(?:[^\w\s]|_)+(?=[^\W_])")
+
 _ARRAYS = {
     "keys": np.uint64, "first": np.int64, "owners": np.int32,  # needles of key i: owners[first[i] : first[i + 1]]
     "strong": np.uint8,  # whether a key is worth a look alone
@@ -39,6 +43,7 @@ _ARRAYS = {
     "needle_group": np.int32,  # -1: enough alone
     "group_principal": np.int32, "group_parts": np.int32, "group_words": np.int32,
     "item_task": np.int32, "problems": np.uint8,
+    "run_words": np.uint8,  # how many words the runs behind keys have
 }  # fmt: skip
 
 
@@ -58,9 +63,8 @@ class Index:
     @property
     def lengths(self) -> NDArray[np.uint8]:
         """(14,): whether any key is of so many words."""
-        words = self.arrays["needle_words"][self.arrays["needle_kind"] != CODE]
         flags = np.zeros(RUN + 1, np.uint8)
-        flags[np.minimum(words[words > 0], RUN)] = 1
+        flags[self.arrays["run_words"]] = 1
         return flags
 
     def save(self, path: Path | str) -> str:
@@ -108,7 +112,8 @@ def _check(arrays: dict[str, NDArray[Any]], index: Index, path: Path | str) -> N
         and first[0] == 0 and first[-1] == len(arrays["owners"]) and (np.diff(first) > 0).all()
         and all(((least <= arrays[name]) & (arrays[name] < n)).all() for name, n, least in bounds)
         and all(len(arrays[f"needle_{name}"]) == n_needles for name in ("kind", "keys", "words", "group"))
-        and arrays["problems"].shape[1:] == (16,) and len(arrays["item_task"]) == n_items
+        and (arrays["run_words"] <= RUN).all() and arrays["problems"].shape[1:] == (16,)
+        and len(arrays["item_task"]) == n_items
     )  # fmt: skip
     if not sound:
         raise DamagedError(f"{path} is an index whose tables do not fit together; build it again")
@@ -123,6 +128,7 @@ class _Builder:
     needles: list[tuple[int, int, int, int, int]] = field(default_factory=list)  # item, kind, keys, words, group
     groups: list[tuple[int, int, int]] = field(default_factory=list)  # principal needle, parts, words of all
     seen: set[tuple[int, ...]] = field(default_factory=set)
+    run_words: set[int] = field(default_factory=set)
     unknowable: list[str] = field(default_factory=list)
 
     def add(self, item: int, kind: int, keys: list[int], words: int, group: int = -1, strong: bool = True) -> int:
@@ -138,30 +144,37 @@ class _Builder:
         self.strong |= set(keys) if strong else set()
         return needle
 
+    def runs(self, text: str) -> tuple[int, list[int]]:
+        """Words of a text, and the keys of its runs of 13 words; of all words, where there are fewer."""
+        words, keys = run_keys(text)
+        self.run_words |= {min(RUN, words)} if words else set()
+        return words, keys
+
     def add_item(self, number: int, item: Item) -> None:
-        words = [_word_keys(passage.text) for passage in item.passages]
+        found = [[self.runs(form) for form in forms(passage.text)] for passage in item.passages]
         known = False
-        for passage, mine in zip(item.passages, words, strict=True):
-            if len(mine) >= passage.alone_words:
-                self.add(number, TEXT, runs(mine), len(mine))
-                known = known or passage in item.passages[: item.n_principal]
+        for at, (passage, mine) in enumerate(zip(item.passages, found, strict=True)):
+            if mine[0][0] >= passage.alone_words:
+                for words, keys in mine:
+                    self.add(number, TEXT, keys, words)
+                known = known or at < item.n_principal
         for kind, key in _structural(item):
             self.add(number, kind, [key], 0)
         if not known:
-            self.add_group(number, item, words)
+            self.add_group(number, item, found)
 
-    def add_group(self, number: int, item: Item, words: list[list[int]]) -> None:
+    def add_group(self, number: int, item: Item, found: list[list[tuple[int, list[int]]]]) -> None:
         """The passages of an item whose principal text is too short."""
-        parts = list({tuple(mine): None for mine in words if mine})
-        if len(parts) < 2 or not words[0]:
+        parts = list({tuple(forms[0][1]): forms for forms in found if forms[0][0]}.values())
+        if len(parts) < 2 or not found[0][0][0]:
             self.unknowable.append(f"{item.task}/{item.id}")
             return
-        longest = max(map(len, parts))
+        sizes = [forms[0][0] for forms in parts]
         group = len(self.groups)
-        self.groups.append((len(self.needles), len(parts), sum(map(len, parts))))
-        for mine in parts:
-            strong = len(mine) >= min(STRONG_WORDS, longest)
-            self.add(number, PART, runs(list(mine)), len(mine), group, strong)
+        self.groups.append((len(self.needles), len(parts), sum(sizes)))
+        for forms, size in zip(parts, sizes, strict=True):
+            strong = size >= min(STRONG_WORDS, max(sizes))
+            self.add(number, PART, [key for _, keys in forms for key in keys], size, group, strong)
 
     def arrays(self, item_task: list[int], problems: Iterable[bytes]) -> dict[str, NDArray[Any]]:
         keys = np.array(sorted(self.owners), np.uint64)
@@ -175,7 +188,7 @@ class _Builder:
             **dict(zip(("needle_item", "needle_kind", "needle_keys", "needle_words", "needle_group"), needles.T,
                        strict=True)),
             **dict(zip(("group_principal", "group_parts", "group_words"), groups.T, strict=True)),
-            "item_task": np.array(item_task),
+            "item_task": np.array(item_task), "run_words": np.array(sorted(self.run_words)),
             "problems": np.frombuffer(b"".join(sorted(set(problems))), np.uint8).reshape(-1, 16),
         }  # fmt: skip
         return {name: np.asarray(made[name]).astype(dtype) for name, dtype in _ARRAYS.items()}
@@ -207,27 +220,25 @@ def build_index(paths: Iterable[Path | str], problems: Iterable[bytes] = ()) -> 
                  tuple(sources))  # fmt: skip
 
 
-def runs(words: list[int]) -> list[int]:
-    """Keys of the runs of 13 words; of all words, where there are fewer."""
-    width = min(RUN, len(words))
-    return [reference.run_key(words[i : i + width]) for i in range(len(words) - width + 1)]
+def forms(text: str) -> list[str]:
+    """A text, and the same without the punctuation inside of words: `don't` may come as `don t` and as `dont`."""
+    joined = _INSIDE.sub("", text)
+    return [text] if joined == text else [text, joined]
 
 
-def _word_keys(text: str) -> list[int]:
+def run_keys(text: str) -> tuple[int, list[int]]:
+    """Number of words of a text, and the keys of its runs of 13 words; of all words, where there are fewer."""
     if minhash.native is None:
-        return [reference.word_key(word) for word in reference.words(text, fold_numbers=False)]
-    return minhash.native.word_keys(np.frombuffer(text.encode("utf-8", "replace"), np.uint8), *fold(), False)
+        return reference.run_keys(text, RUN)
+    return minhash.native.run_keys(np.frombuffer(text.encode("utf-8", "replace"), np.uint8), *fold(), RUN)
 
 
 def _structural(item: Item) -> list[tuple[int, int]]:
     """Kinds and keys of the programs and calculations in an item; a program may be cut into prompt and solution."""
     texts = [passage.text for passage in item.passages]
-    solutions = _fields(item.passages, "canonical_solution")
-    texts += [prompt + solution for prompt in _fields(item.passages, "prompt") for solution in solutions]
+    prompts, solutions = ([passage.text for passage in item.passages if passage.field == name]
+                          for name in ("prompt", "canonical_solution"))  # fmt: skip
+    texts += [prompt + solution for prompt in prompts for solution in solutions]
     found = [(CODE, key) for text in texts for key in code_keys(text)]
     found += [(MATHS, key) for text in texts for key in maths_keys(text)]
     return [(kind, int.from_bytes(key, "little")) for kind, key in dict.fromkeys(found)]
-
-
-def _fields(passages: Iterable[Passage], name: str) -> list[str]:
-    return [passage.text for passage in passages if passage.field == name]

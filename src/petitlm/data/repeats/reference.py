@@ -67,18 +67,18 @@ def run_key(keys: Sequence[int]) -> int:
     return mix((run + len(keys)) & _MASK)
 
 
-def shingles(text: str, size: int, fold_numbers: bool) -> set[int]:
-    """Keys of all runs of `size` words; a shorter text is one run, a text without words none."""
+def run_keys(text: str, length: int, fold_numbers: bool = False) -> tuple[int, list[int]]:
+    """Number of words of a text, and the keys of its runs of `length` words; of all words, where there are fewer."""
     keys = [word_key(word) for word in words(text, fold_numbers)]
-    width = min(size, len(keys))
-    return {run_key(keys[i : i + width]) for i in range(len(keys) - width + 1)} if keys else set()
+    width = min(length, len(keys))
+    return len(keys), [run_key(keys[i : i + width]) for i in range(len(keys) - width + 1)] if keys else []
 
 
 def signature(
     text: str, size: int, fold_numbers: bool, factors: NDArray[np.uint64], terms: NDArray[np.uint64]
 ) -> NDArray[np.uint64]:
     """For each hash function, its least value over the shingles; the largest number for a text without words."""
-    found = np.fromiter(shingles(text, size, fold_numbers), np.uint64)
+    found = np.array(run_keys(text, size, fold_numbers)[1], np.uint64)
     if not len(found):
         return np.full(len(factors), _MASK, np.uint64)
     return (factors[:, None] * found + terms[:, None]).min(1)
