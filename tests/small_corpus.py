@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import struct
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +40,10 @@ _TEXTS = {
 
 
 def make_corpus(folder: Path, tokenizer: Tokenizer | None = None) -> Path:
-    """Write the corpus into `folder`: two parts, two shards of bytes as tokens, five sources, one teacher."""
+    """Write the corpus into `folder`: two parts, two shards, five sources, one teacher.
+
+    Tokens are bytes: those that the tokenizer, one of bytes, has for them, or the bytes themselves.
+    """
     rows, rejected = _rows()
     tokenizer_sha = _write_tokens(folder, rows, tokenizer)
     half = len(rows) // 2
@@ -58,10 +63,15 @@ def make_corpus(folder: Path, tokenizer: Tokenizer | None = None) -> Path:
 
 def write_manifest(folder: Path, rows: list[dict[str, Any]], tokenizer_sha: str, n_rejected: int) -> None:
     """Write the manifest of what lies in `folder`."""
-    files = [_entry(folder, path) for path in sorted(folder.rglob("*")) if path.is_file() and path.name[0] not in "m."]
-    cells, tokens = Counter[tuple[str, str, int]](), Counter[tuple[str, str, int]]()
+    files = [_entry(folder, path) for path in sorted(folder.rglob("*"))
+             if path.is_file() and path.name != "manifest.json"]
+    cells, tokens = Counter[tuple[str, str, int, str]](), Counter[tuple[str, str, int, str]]()
+    splits: dict[str, dict[str, int]] = {}
     for row in rows:
-        cell = row["category"], row["language"], row["difficulty"]
+        cell = row["category"], row["language"], row["difficulty"], row["split"]
+        split = splits.setdefault(row["split"], {"documents": 0, "tokens": 0})
+        split["documents"] += 1
+        split["tokens"] += row["n_tokens"]
         cells[cell] += 1
         tokens[cell] += row["n_tokens"]
     by_source = {source: [row for row in rows if row["source_id"] == source] for source in
@@ -70,15 +80,27 @@ def write_manifest(folder: Path, rows: list[dict[str, Any]], tokenizer_sha: str,
         "schema": 1, "name": "small", "recipe_sha256": "0" * 64, "code_version": "0.1", "files": files,
         "stages": [{"stage": "verify", "n_in": len(rows) + n_rejected, "n_kept": len(rows), "n_rejected": n_rejected,
                     "reasons": {"wrong-answer": n_rejected}}],
-        "cells": [{"category": c, "language": lang, "difficulty": d, "documents": n, "tokens": tokens[c, lang, d]}
-                  for (c, lang, d), n in sorted(cells.items())],
+        "cells": [{"category": c, "language": lang, "difficulty": d, "split": s, "documents": n,
+                   "tokens": tokens[c, lang, d, s]} for (c, lang, d, s), n in sorted(cells.items())],
         "sources": {source: {"documents": len(some), "tokens": sum(row["n_tokens"] for row in some),
                              "bytes": sum(row["n_bytes"] for row in some), "licence": some[0]["licence"]}
                     for source, some in by_source.items()},
-        "splits": dict(Counter(row["split"] for row in rows)),
+        "splits": splits, "n_packed_tokens": sum(row["n_tokens"] for row in rows),
         "tokenizer": {"sha256": tokenizer_sha, "n_vocab": 257},
         "n_documents": len(rows), "n_tokens": sum(row["n_tokens"] for row in rows),
     }
+    (folder / "manifest.json").write_text(canonical(manifest) + "\n", "utf-8")
+
+
+def change_rows(folder: Path, name: str, change: Callable[[list[dict[str, Any]]], object]) -> None:
+    """Change the rows of a table behind the rules' back: the manifest vouches for the file as it is then."""
+    path = folder / name
+    table = pq.read_table(path)
+    rows = table.to_pylist()
+    change(rows)
+    _write(path, pa.Table.from_pylist(rows, schema=table.schema))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"] = [_entry(folder, path) if entry["path"] == name else entry for entry in manifest["files"]]
     (folder / "manifest.json").write_text(canonical(manifest) + "\n", "utf-8")
 
 
@@ -129,20 +151,24 @@ def _sources(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _write_tokens(folder: Path, rows: list[dict[str, Any]], tokenizer: Tokenizer | None) -> str:
-    """Two shards of uint16: the bytes of each text and an end token; documents in the order of their content ids."""
+    """Two shards of uint16: the bytes of each text and an end token, documents in the order of their content ids."""
     order = sorted(rows, key=lambda row: row["content_id"])
     shards: list[list[int]] = [[], []]
     spans = []
     for i, row in enumerate(order):
         shard = int(i >= len(order) // 2)
         start = len(shards[shard])
-        shards[shard] += [*row["text"].encode(), EOS]
+        shards[shard] += [*(tokenizer.encode(row["text"]) if tokenizer else row["text"].encode()), EOS]
         flat = [edge for a in row["answers"] for edge in (a["start"], a["end"])]
         spans.append({"shard": shard, "start": start, "end": len(shards[shard]), "doc_id": row["doc_id"],
                       "loss_from": flat[0] if flat else 0, "answers": flat})
     (folder / "tokens").mkdir(parents=True)
     for i, ids in enumerate(shards):
         (folder / f"tokens/shard-{i:05}.bin").write_bytes(np.array(ids, "<u2").tobytes())
+        lengths = [span["end"] - span["start"] for span in spans if span["shard"] == i]
+        n, starts = len(lengths), [2 * span["start"] for span in spans if span["shard"] == i]
+        (folder / f"tokens/shard-{i:05}.idx").write_bytes(
+            struct.pack(f"<9sQBQQ{n}i{n}q{n + 1}q", b"MMIDIDX\0\0", 1, 8, n, n + 1, *lengths, *starts, *range(n + 1)))
     _write(folder / "tokens/spans.parquet", pa.Table.from_pylist(spans, schema=SPANS))
     if tokenizer is None:
         (folder / "tokens/tokenizer.json").write_text(json.dumps({"made": "by hand"}))
