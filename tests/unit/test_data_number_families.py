@@ -75,7 +75,38 @@ def test_answers_by_hand(family: str, language: str, question: str, right: str, 
     assert check(replace(problem, answer=wrong))
 
 
-@pytest.mark.parametrize("family", ["arithmetic", "number-words"])
+EN = (
+    "Tom is in the garden. Tom takes the key. Tom walks to the kitchen. Anna is in the kitchen. "
+    "Tom gives the key to Anna."
+)
+FR = (
+    "Tom est dans le jardin. Tom prend la clé. Tom va dans la cuisine. Anna est dans la cuisine. "
+    "Tom donne la clé à Anna."
+)
+HISTORY = [
+    ("en", EN, "Where was Tom before going to the kitchen?", "Tom was in the garden.", "Tom was in the kitchen."),
+    ("en", EN, "Where was Anna before going to the kitchen?", "The text does not say.", "Anna was in the garden."),
+    ("en", EN, "Who was the first to take the key?", "Tom was the first to take the key.",
+     "Anna was the first to take the key."),
+    ("en", EN, "Who gave the key to Anna?", "Tom gave the key to Anna.", "The text does not say."),
+    ("en", EN, "How many people are in the kitchen?", "2 people are in the kitchen.", "1 person is in the kitchen."),
+    ("fr", FR, "Où était Tom avant d'aller dans la cuisine ?", "Tom était dans le jardin.", "Le texte ne le dit pas."),
+    ("fr", FR, "Qui a donné la clé à Tom ?", "Le texte ne le dit pas.", "Anna a donné la clé à Tom."),
+    ("fr", FR, "Combien d'objets a Anna ?", "Anna a 1 objet.", "Anna a 1 objets."),
+    ("fr", FR, "Combien de personnes sont dans la cuisine ?", "2 personnes sont dans la cuisine.",
+     "1 personne est dans la cuisine."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("language", "text", "question", "right", "wrong"), HISTORY)
+def test_the_past_of_a_passage(language: str, text: str, question: str, right: str, wrong: str) -> None:
+    problem = Problem("passages", language, 4, "", "", question, right, text)
+    check = GENERATORS["passages"].check
+    assert check(problem) is None
+    assert check(replace(problem, answer=wrong))
+
+
+@pytest.mark.parametrize("family", ["arithmetic", "passages", "number-words"])
 @pytest.mark.parametrize("language", ["en", "fr"])
 @pytest.mark.parametrize("level", range(6))
 def test_any_changed_digit_or_lost_word_is_caught(family: str, language: str, level: int) -> None:

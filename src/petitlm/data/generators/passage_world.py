@@ -78,13 +78,15 @@ def draw_name(rng: Random, taken: Collection[str] = ()) -> str:
             return name
 
 
-def live(rng: Random, n_events: int) -> tuple[list[Event], World]:
-    """Draw events that make sense one after the other, and the world they leave."""
+def live(
+    rng: Random, n_events: int, n_people: tuple[int, ...] = (2, 2, 3), n_things: int = 2, n_places: int = 3
+) -> tuple[list[Event], World]:
+    """Draw events that make sense one after the other, and the world they leave; `n_people` is one of those given."""
     people: list[str] = []
-    for _ in range(rng.choice((2, 2, 3))):
+    for _ in range(rng.choice(n_people)):
         people.append(draw_name(rng, people))
-    things = rng.sample(THINGS, 2)
-    places = rng.sample(PLACES, 3)
+    things = rng.sample(THINGS, n_things)
+    places = rng.sample(PLACES, n_places)
     world = World()
     events: list[Event] = []
     for _ in range(n_events):

@@ -2,7 +2,8 @@
 
 A small world runs through a few events; the text tells the events, the answer is read from the world. What the text
 does not tell is answered so (`The text does not say.`), never guessed.
-Levels: number of sentences, 2 to 5.
+Levels: 0 to 3 two to five sentences; 4 seven sentences and 5 ten, with more people, things and places, and with
+questions about the past of the passage and about numbers (`passage_history`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from random import Random
 from typing import NamedTuple, TypeAlias
 
 from petitlm.data.generators.french import accented, elide
+from petitlm.data.generators.passage_history import HELD_OUT, HISTORY
 from petitlm.data.generators.passage_words import NOT_SAID, PLACES, TELL, THINGS, Noun
 from petitlm.data.generators.passage_world import Event, World, draw_name, live, outline
 from petitlm.data.generators.typing_habits import in_haste
@@ -19,9 +21,8 @@ from petitlm.data.record import Problem
 
 FAMILY = "passages"
 VERSION = 1
-LEVEL_WEIGHTS = (4, 4, 3, 2)
+LEVEL_WEIGHTS = (4, 4, 3, 2, 0, 0)
 CATEGORY = "reading"
-LEVELS = (0, 1, 2, 3)
 
 
 def is_held_out(structure: str) -> bool:
@@ -31,6 +32,7 @@ def is_held_out(structure: str) -> bool:
 
 
 _HELD_OUT = frozenset({("where-thing", "give"), ("yes-no", "is"), ("who-has", "carry"), ("what-has", "give")})
+_HELD_OUT |= HELD_OUT
 
 
 def draw(rng: Random, language: str, level: int, held_out: bool) -> Problem:
@@ -41,13 +43,17 @@ def draw(rng: Random, language: str, level: int, held_out: bool) -> Problem:
 def draw_conversation(rng: Random, language: str, level: int, held_out: bool, n_questions: int) -> list[Problem]:
     """Make `n_questions` different questions about one passage; `held_out` is about the last, the others are not."""
     while True:
-        events, world = live(rng, 2 + level)
+        events, world = live(rng, 2 + level) if level < 4 else live(rng, *_CROWDS[level])
         wanted = [False] * (n_questions - 1) + [held_out]
-        asked = [_ask(rng, language, world, events, held) for held in wanted]
+        asked = [_ask(rng, language, level, world, events, held) for held in wanted]
         if None not in asked and (n_questions == 1 or len(set(asked)) == n_questions):
             break
     told = _told(rng, language, events)
     return [_problem(language, level, told, each, in_haste(rng, each.question)) for each in asked if each]
+
+
+# Of the longer levels: events, numbers of people to choose from, things, places.
+_CROWDS = {4: (7, (3,), 3, 3), 5: (10, (3, 4), 4, 4)}
 
 
 class _Asked(NamedTuple):
@@ -57,18 +63,22 @@ class _Asked(NamedTuple):
     key: str
 
 
-def _ask(rng: Random, language: str, world: World, events: list[Event], held_out: bool) -> _Asked | None:
-    """A question about the world after `events`; None if the kind drawn has none of the wanted structure."""
-    kind = rng.choice(_KINDS)
-    found = _QUESTIONS[kind](rng, language, world)
-    if found is None:
-        return None
-    question, answer, decider, subject = found
-    if ((kind, decider) in _HELD_OUT) != held_out:
-        return None
-    verbs, fillers = outline(events)
-    structure = f"{kind}/{decider}/{verbs}"
-    return _Asked(question, answer, structure, f"{FAMILY}:{structure}:{fillers}:{subject}")
+def _ask(rng: Random, language: str, level: int, world: World, events: list[Event], held_out: bool) -> _Asked | None:
+    """A question about the world after `events`; None if the kinds drawn have none of the wanted structure."""
+    # A long passage is asked again before it is thrown away; short ones never were, and keep what a seed gives.
+    kinds, n_tries = (_KINDS, 1) if level < 4 else (_LONG_KINDS, 6)
+    for _ in range(n_tries):
+        kind = rng.choice(kinds)
+        if kind in _QUESTIONS:
+            found = _QUESTIONS[kind](rng, language, world)
+        else:
+            found = HISTORY[kind](rng, language, events, world)
+        if found is not None and ((kind, found[2]) in _HELD_OUT) == held_out:
+            question, answer, decider, subject = found
+            verbs, fillers = outline(events)
+            structure = f"{kind}/{decider}/{verbs}"
+            return _Asked(question, answer, structure, f"{FAMILY}:{structure}:{fillers}:{subject}")
+    return None
 
 
 def _problem(language: str, level: int, told: str, asked: _Asked, question: str) -> Problem:
@@ -210,3 +220,4 @@ _QUESTIONS: dict[str, Callable[[Random, str, World], _Found]] = {
     "who-in": _ask_who_in,
 }
 _KINDS = tuple(_QUESTIONS)
+_LONG_KINDS = (*_KINDS, *HISTORY, *HISTORY)

@@ -37,6 +37,11 @@ _QUESTIONS = {
         ("who-has", re.compile(rf"Who has ({_THING['en']})")),
         ("what-has", re.compile(r"What does (\w+) have")),
         ("yes-no", re.compile(rf"Is (\w+) in ({_THING['en']})")),
+        ("before", re.compile(rf"Where was (\w+) before going to ({_THING['en']})")),
+        ("first-taker", re.compile(rf"Who was the first to take ({_THING['en']})")),
+        ("giver", re.compile(rf"Who gave ({_THING['en']}) to (\w+)")),
+        ("how-many-in", re.compile(rf"How many people are in ({_THING['en']})")),
+        ("how-many-held", re.compile(r"How many things does (\w+) have")),
     ),
     "fr": (
         ("where-thing", re.compile(rf"Où est ({_THING['fr']})")),
@@ -45,6 +50,11 @@ _QUESTIONS = {
         ("who-has", re.compile(rf"Qui a ({_THING['fr']})")),
         ("what-has", re.compile(r"Qu'est-ce qu(?:e |')(\w+) a")),
         ("yes-no", re.compile(rf"Est-ce qu(?:e |')(\w+) est dans ({_THING['fr']})")),
+        ("before", re.compile(rf"Où était (\w+) avant d'aller dans ({_THING['fr']})")),
+        ("first-taker", re.compile(rf"Qui a pris ({_THING['fr']}) en premier")),
+        ("giver", re.compile(rf"Qui a donné ({_THING['fr']}) à (\w+)")),
+        ("how-many-in", re.compile(rf"Combien de personnes sont dans ({_THING['fr']})")),
+        ("how-many-held", re.compile(r"Combien d'objets a (\w+)")),
     ),
 }
 
@@ -69,7 +79,8 @@ def check(problem: Problem) -> str | None:
     asked = asked[:1].upper() + asked[1:]
     for kind, pattern in _QUESTIONS[problem.language]:
         if found := pattern.fullmatch(asked):
-            wanted = _answer(kind, found.groups(), events, problem.language)
+            answer = _history if kind in _HISTORY_KINDS else _answer
+            wanted = answer(kind, found.groups(), events, problem.language)
             return None if problem.answer == wanted else f"the text gives {wanted!r}, not {problem.answer!r}"
     return f"cannot read the question {problem.question!r}"
 
@@ -141,3 +152,39 @@ def _answer(kind: str, asked: tuple[str, ...], events: list[_Event], language: s
     things = list(dict.fromkeys(e.thing for e in events if e.thing))
     held = [thing for thing in things if _holder_of(thing, events) == subject]
     return f"{person} {has} {joint.join(held)}." if held else _NOT_SAID[language]
+
+
+_HISTORY_KINDS = frozenset({"before", "first-taker", "giver", "how-many-in", "how-many-held"})
+
+
+def _history(kind: str, asked: tuple[str, ...], events: list[_Event], language: str) -> str:
+    """The answer to a question about the past of the passage, or about how many."""
+    subject, is_english = asked[0], language == "en"
+    if kind == "before":
+        last = ""
+        for event in events:
+            if event.verb == "place" and event.who == subject:
+                if event.place == asked[1]:
+                    break
+                last = event.place
+        return f"{subject} {'was in' if is_english else 'était dans'} {last}." if last else _NOT_SAID[language]
+    if kind == "first-taker":
+        taker = next((event.who for event in events if event.verb == "take" and event.thing == subject), "")
+        said = f"{taker} was the first to take {subject}." if is_english else f"{taker} a pris {subject} en premier."
+        return said if taker else _NOT_SAID[language]
+    if kind == "giver":
+        givers = {e.who for e in events if e.verb == "give" and e.thing == subject and e.to == asked[1]}
+        gave, to = ("gave", "to") if is_english else ("a donné", "à")
+        return f"{' and '.join(sorted(givers))} {gave} {subject} {to} {asked[1]}." if givers else _NOT_SAID[language]
+    if kind == "how-many-held":
+        n = sum(_holder_of(thing, events) == subject for thing in {e.thing for e in events if e.thing})
+        things = ("thing" if n == 1 else "things") if is_english else ("objet" if n == 1 else "objets")
+        return f"{subject} {'has' if is_english else 'a'} {n} {things}."
+    people = {name for e in events for name in (e.who, e.to) if name}
+    places = [_place_of(who, events) for who in people]
+    if "" in places:
+        return _NOT_SAID[language]
+    n = places.count(subject)
+    if is_english:
+        return f"{n} {'person is' if n == 1 else 'people are'} in {subject}."
+    return f"{n} {'personne est' if n == 1 else 'personnes sont'} dans {subject}."
