@@ -10,11 +10,11 @@ _JOINTS = (re.compile(r"\n[^\S\n]*\n\s*"), re.compile(r"\n"), re.compile(r"(?<=[
 
 
 def passages(text: str, size: int) -> Iterator[str]:
-    """Cut `text` into passages of at most `size` characters, each as long as the joints allow.
+    """Cut `text` into passages of at most `size` characters, about equally long.
 
     What is lost is the white space at the joints alone. A word longer than `size` is cut.
     """
-    yield from (text[a:b] for a, b in _pack(_pieces(text, 0, len(text), size, 0), size))
+    yield from (text[a:b] for a, b in _pack(_pieces(text, 0, len(text), size, 0), size, len(text)))
 
 
 def _pieces(text: str, start: int, end: int, size: int, joint: int) -> Iterator[tuple[int, int]]:
@@ -33,13 +33,17 @@ def _pieces(text: str, start: int, end: int, size: int, joint: int) -> Iterator[
     yield from _pieces(text, at, end, size, joint + 1)
 
 
-def _pack(pieces: Iterator[tuple[int, int]], size: int) -> Iterator[tuple[int, int]]:
-    """Neighbouring ranges joined while they fit."""
+def _pack(pieces: Iterator[tuple[int, int]], size: int, n_chars: int) -> Iterator[tuple[int, int]]:
+    """Neighbouring ranges joined while they fit into `size`, until they have their share of what is left."""
     start = end = -1
+    share = 0
     for a, b in pieces:
-        if start >= 0 and b - start > size:
+        if start >= 0 and (b - start > size or (end + b) // 2 - start >= share):
             yield start, end
             start = -1
-        start, end = a if start < 0 else start, b
+        if start < 0:
+            start, left = a, n_chars - a
+            share = left // -(-left // size)  # passages alike, rather than a short last one
+        end = b
     if start >= 0:
         yield start, end
