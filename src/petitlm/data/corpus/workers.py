@@ -6,9 +6,13 @@ None of them changes a byte of what comes out.
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait
 from typing import Any, Protocol
 
 from petitlm.data.corpus.store import Done, Task, perform, read_done
@@ -71,7 +75,7 @@ class Pool:
             return
         if self._pool is None:
             # Started afresh, not forked: a fork copies locks that threads of this process may hold.
-            self._pool = ProcessPoolExecutor(self.n, multiprocessing.get_context("spawn"), _quiet)
+            self._pool = ProcessPoolExecutor(self.n, multiprocessing.get_context("spawn"), _follow)
         waiting = {self._pool.submit(perform, job): job for job in tasks}
         try:
             for i, future in enumerate(as_completed(waiting)):
@@ -134,11 +138,17 @@ def workers(n: int, on_ray: bool = False, address: str | None = None) -> Workers
     return Ray(n, address) if on_ray else Pool(n) if n > 1 else InProcess()
 
 
-def _quiet() -> None:
-    """In a worker: Ctrl-C is the first process's to handle, which then stops its workers."""
-    import signal
-
+def _follow() -> None:
+    """In a worker: Ctrl-C is the first process's to handle, and when that one is gone, however it went, so am I."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def none(_done: int, _total: int, _stage: str) -> None:
