@@ -14,7 +14,7 @@ PACKAGE = "petitlm"
 # The ground, lowest first: a module may import those of lower ranks.
 GROUND = {
     "errors": 0,
-    "config": 1, "files": 1, "recipes": 1,
+    "config": 1, "drawings": 1, "files": 1, "recipes": 1,
     "safetensors_file": 2, "gguf": 2, "prompts": 2, "sizes": 2, "rotary": 2,
     "families": 3,
     "tokenizer": 4,

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from petitlm.drawings import grids
+from petitlm.drawings.fragments import number, numbers, ticks
 from petitlm.errors import ShapeError, UsageError
-from petitlm.look import grids
-from petitlm.look.fragments import number, numbers, ticks
 from petitlm.look.page import bars, graph, heat, lines, page, scatter, tokens
 from petitlm.look.results import About, Check, Result, Table
 
@@ -281,7 +281,7 @@ def luminance(colour: str) -> float:
 
 @pytest.mark.parametrize("scheme", [0, 1])
 def test_text_and_strokes_can_be_seen_in_light_and_dark(scheme: int) -> None:
-    style = (resources.files("petitlm.look") / "page.css").read_text("utf-8")
+    style = (resources.files("petitlm.drawings") / "page.css").read_text("utf-8")
     block = re.findall(r":root \{(.*?)\}", style, re.S)[scheme]
     colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{3,6})", block))
 

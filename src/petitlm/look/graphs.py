@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+from petitlm.drawings.fragments import Table, drawing, figure, label, number, safe, shortened
 from petitlm.errors import UsageError
-from petitlm.look.fragments import drawing, figure, label, number, safe, shortened
-from petitlm.look.results import Table
 
 Node = tuple[str, str, int, float]
 GraphEdge = tuple[str, str, float]

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from importlib.resources import files
 from typing import Any
 
-from petitlm.look.fragments import html_table, safe
+from petitlm.drawings import bars, document, heat, html_table, lines, safe, scatter, section, tokens, visible
 from petitlm.look.graphs import graph
-from petitlm.look.grids import bars, heat, tokens
-from petitlm.look.plots import lines, scatter
 from petitlm.look.results import Check, Evidence, Result
-from petitlm.look.text import KINDS, visible
+from petitlm.look.text import KINDS
 
 _LONGEST, _LONGEST_CALL = 1500, 4000  # characters of an argument that are shown, of a call
 _MOST = 4  # items of a list that are shown
@@ -36,21 +33,6 @@ def page(result: Result) -> str:
              f'<ul class="checks">{checks}</ul>' if checks else "", f'<div class="flow">{"".join(charts)}</div>',
              section("All numbers", behind) if charts else behind, _again(about.verb, about.arguments, model)]
     return document(f"{about.verb}", *parts)
-
-
-def document(title: str, *fragments: str) -> str:
-    """Return a whole page; nothing in it is fetched from anywhere, which its policy also forbids."""
-    style = (files("petitlm.look") / "page.css").read_text("utf-8")
-    return ('<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
-            f'img-src data:"><title>{safe(title)} · petit look</title><style>{style}</style></head>'
-            f"<body><main><h1>{safe(title)}</h1>{''.join(fragments)}</main></body></html>\n")
-
-
-def section(title: str, *fragments: str) -> str:
-    """Return fragments under a heading."""
-    return f"<section><h2>{safe(title)}</h2>{''.join(fragments)}</section>"
 
 
 def _evidence(kind: Evidence) -> str:

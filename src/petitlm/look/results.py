@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 import petitlm
+from petitlm.drawings import Table
 from petitlm.look.models import Model
+
+__all__ = ["About", "Check", "Evidence", "Result", "Table", "about", "model_facts", "to_plain"]
 
 Evidence = Literal["observation", "approximation", "intervention"]
 """What kind of knowledge a result is: reading a value, estimating an effect, or having caused one."""
@@ -46,16 +49,6 @@ class Check:
     def __str__(self) -> str:
         bound = "" if self.bound is None else f" (at most {self.bound:.3g}{'' if self.ok else ': NOT MET'})"
         return f"{self.name}: {self.value:.3g}{bound}" + (f"; {self.meaning}" if self.meaning else "")
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows under column names; numbers are numbers."""
-
-    title: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[Any]]
-    note: str = ""
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rich.cells import cell_len
 
-from petitlm.look.results import Result, Table
+from petitlm.drawings import Table, cell_text
+from petitlm.look.results import Result
 
-_WIDEST = 40  # of a cell with text
 KINDS = {"observation": "observed: this says what is there, not what it does",
           "approximation": "estimated: a first-order estimate, not a run",
           "intervention": "caused: the model was run with the change"}
@@ -36,21 +34,3 @@ def _line(cells: list[str], widths: list[int], right: list[bool]) -> str:
         space = " " * (width - cell_len(cell))
         padded.append(space + cell if flush else cell + space)
     return "  ".join(padded).rstrip()
-
-
-def visible(text: str) -> str:
-    """Return a token's text with marks where nothing would be seen."""
-    text = text.replace("\n", "↵").replace("\t", "⇥")
-    return text if text.strip(" ") else text.replace(" ", "␣") or "∅"
-
-
-def cell_text(cell: Any) -> str:
-    """Return a table's cell as it is read: three significant digits, text cut where it is too long."""
-    if cell is None:
-        return "–"
-    if isinstance(cell, bool):
-        return "yes" if cell else "no"
-    if isinstance(cell, float):
-        return f"{cell:.3f}" if 1e-2 <= abs(cell) < 1e3 or cell == 0 else f"{cell:.3g}"
-    text = visible(str(cell)) if cell != "" else ""
-    return text if cell_len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"

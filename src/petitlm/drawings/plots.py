@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from petitlm.drawings.fragments import Table, drawing, figure, label, number, safe, shortened, ticks
 from petitlm.errors import ShapeError
-from petitlm.look.fragments import drawing, figure, label, number, safe, shortened, ticks
-from petitlm.look.results import Table
 
 _WIDTH, _HEIGHT = 720.0, 330.0
 _LEFT, _TOP, _BOTTOM = 64.0, 14.0, 48.0

@@ -3,14 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from html import escape
 from math import ceil, floor, isfinite, log10
 from typing import Any
 
-from petitlm.look.results import Table
-from petitlm.look.text import cell_text, visible
+from rich.cells import cell_len
 
 _MOST_ROWS = 2000  # of a table on a page; more is for programs, which read the JSON
+_WIDEST = 40  # of a cell with text
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under column names; numbers are numbers."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    note: str = ""
+
+
+def visible(text: str) -> str:
+    """Return a token's text with marks where nothing would be seen."""
+    text = text.replace("\n", "↵").replace("\t", "⇥")
+    return text if text.strip(" ") else text.replace(" ", "␣") or "∅"
+
+
+def cell_text(cell: Any) -> str:
+    """Return a table's cell as it is read: three significant digits, text cut where it is too long."""
+    if cell is None:
+        return "–"
+    if isinstance(cell, bool):
+        return "yes" if cell else "no"
+    if isinstance(cell, float):
+        return f"{cell:.3f}" if 1e-2 <= abs(cell) < 1e3 or cell == 0 else f"{cell:.3g}"
+    text = visible(str(cell)) if cell != "" else ""
+    return text if cell_len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
 
 
 def safe(text: object) -> str:

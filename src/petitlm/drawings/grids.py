@@ -13,10 +13,18 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from petitlm.drawings.fragments import (
+    Table,
+    drawing,
+    figure,
+    label,
+    number,
+    numbers,
+    safe,
+    shortened,
+    visible,
+)
 from petitlm.errors import ShapeError
-from petitlm.look.fragments import drawing, figure, label, number, numbers, safe, shortened
-from petitlm.look.results import Table
-from petitlm.look.text import visible
 
 _MOST_CELLS = 2500  # of a grid that is drawn as a table; a larger one becomes an image
 _MOST_PIXELS = 1024  # of an image's side
