@@ -19,11 +19,11 @@ _TENSE = {
     "présent": "present", "passé composé": "past", "imparfait": "past", "futur": "future",
 }  # fmt: skip
 # What is swapped for another, and says nothing of its own.
-_SMALL_WORDS = frozenset(
-    "the a an i me he him she her we us they them is are was were am do does did not no to "
-    "le la les l' un une de du des d' à au aux ce cet cette ces ne n' pas me m' te t' lui leur leurs il elle ils elles "
-    "mon ma mes ton ta tes son sa ses et est que qu'".split()
-).union(form for form, readings in FINITE.items() if readings[0][0] in ("be", "have", "go"))
+_LISTED = """the a an i me he him she her we us they them is are was were am do does did not no to
+    le les un une de du des à au aux ce cet cette ces ne pas me te lui leur leurs il elle ils elles
+    mon ma mes ton ta tes son sa ses et est que"""
+_SMALL_WORDS = frozenset(_LISTED.split()).union(form for form, readings in FINITE.items() if readings[0][0] in ("be", "have", "go"))
+_PASTS = {frozenset((verb.en.split()[0], verb.en_past.split()[0])) for verb in VERBS.values()}
 
 
 def check(problem: Problem) -> str | None:
@@ -44,7 +44,7 @@ def check(problem: Problem) -> str | None:
 
 
 def _differ_in_one_place(one: str, other: str) -> bool:
-    """Whether, elision aside, neighbours have changed places, or words changed, came or went that are forms of one another."""
+    """Whether, elision aside, neighbours changed places, or a word has another form, or a small word came or went."""
     a, b = (re.sub(r"' ?", "e ", re.sub(r"\bla\b", "le", text.lower())).rstrip(" .?").split() for text in (one, other))
     start = next((at for at, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
     a, b = a[start:], b[start:]
@@ -58,7 +58,7 @@ def _differ_in_one_place(one: str, other: str) -> bool:
 
 
 def _are_forms(one: str, other: str) -> bool:
-    return one[0] == other[0] or {one, other} <= _SMALL_WORDS or other.endswith("ed")
+    return one[0] == other[0] or {one, other} <= _SMALL_WORDS or other.endswith("ed") or {one, other} in _PASTS
 
 
 def _check_blank(blank: re.Match[str], answer: str, readings: frozenset[Sentence]) -> str | None:
