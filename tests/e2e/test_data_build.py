@@ -8,6 +8,7 @@ import random
 import shutil
 import signal
 import time
+import traceback
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -199,10 +200,13 @@ def _build_until_killed(recipe: Path, out: Path, seconds: float) -> bool:
             build(recipe, out)
             os._exit(0)
         except BaseException:
+            recipe.with_name("why").write_text(traceback.format_exc())
             os._exit(1)
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if os.waitpid(child, os.WNOHANG)[0]:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            assert not status, recipe.with_name("why").read_text()
             return True
         time.sleep(0.002)
     os.kill(child, signal.SIGKILL)

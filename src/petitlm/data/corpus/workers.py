@@ -103,7 +103,9 @@ class Ray:
 
         self._ray: Any = ray
         if not ray.is_initialized():
-            options: dict[str, Any] = {"address": address} if address else {"num_cpus": n, "include_dashboard": False}
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
+            here = {"num_cpus": n, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+            options: dict[str, Any] = {"address": address} if address else here
             ray.init(log_to_driver=False, configure_logging=False, **options)
         self._perform = ray.remote(max_retries=_TRIES, num_cpus=1)(perform)
 
