@@ -123,8 +123,9 @@ def signatures(texts: Texts, repeats: Repeats = FINEWEB) -> NDArray[np.uint64]:
 
 
 def _column(texts: Texts) -> pa.ChunkedArray:
-    array: Any = texts if isinstance(texts, pa.ChunkedArray) else pa.chunked_array([texts], pa.large_string())
-    return array.cast(pa.large_string())
+    array: Any = texts if isinstance(texts, pa.Array | pa.ChunkedArray) else pa.array(texts, pa.large_string())
+    chunks: pa.ChunkedArray = array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
+    return chunks.cast(pa.large_string())
 
 
 def band_keys(signed: NDArray[np.uint64], repeats: Repeats = FINEWEB) -> NDArray[np.uint64]:
