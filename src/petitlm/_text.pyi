@@ -1,5 +1,7 @@
 """Kernels over text and token ids (kernels/text)."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -52,3 +54,9 @@ class Bpe:
         digits: bool, /,
     ) -> None: ...
     def encode(self, data: _Bytes, bounds: _I64, /) -> tuple[_U32, _I64]: ...
+
+# suffix.cpp: tokens are uint16 or int32, places int32 or int64; twins in petitlm.data.tokens.reference.
+
+def suffix_array(tokens: NDArray[Any], places: NDArray[Any], n_ids: int) -> None: ...
+def suffix_range(tokens: NDArray[Any], places: NDArray[Any], query: _I64) -> tuple[int, int]: ...
+def suffix_longest(tokens: NDArray[Any], places: NDArray[Any], query: _I64, longest: _I64) -> None: ...
