@@ -19,8 +19,12 @@ from petitlm.data.generators import (
     passages,
     passages_check,
     small_talk,
+    stories,
+    stories_check,
     translation,
     translation_check,
+    word_problems,
+    word_problems_check,
 )
 from petitlm.data.record import Problem
 from petitlm.errors import UsageError
@@ -74,8 +78,10 @@ GENERATORS: dict[str, Generator] = {
         (commands, commands_check.check),
         (small_talk, small_talk.check),
         (number_words_task, number_words_check.check),
+        (word_problems, word_problems_check.check),
         (translation, translation_check.check),
         (grammar, grammar_check.check),
+        (stories, stories_check.check),
     )
 }
 
