@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from petitlm.cli import invoke
 from petitlm.data.corpus.schema import content_id, documents
 from petitlm.data.tokens import reference, search
 from petitlm.data.tokens.encoder import Encoder, LibraryEncoder, load_encoder
@@ -258,3 +260,28 @@ def test_an_empty_shard_holds_nothing(root, tmp_path):
     files = TokenFiles(tmp_path)
     write_suffixes(files, tmp_path)
     assert Search(files, tmp_path).count([3]) == 0
+
+
+def test_the_command_finds_a_text_by_its_tokens(root, tmp_path, capsys):
+    """The same documents as reading every text gives, and the exact tokens; the second time without sorting."""
+    from small_corpus import make_corpus
+
+    own = root / "src" / "petitlm" / "models" / "default"
+    folder = make_corpus(tmp_path / "corpus", Tokenizer.load(own))
+    said = {}
+    for text in ("the clocks were", "clocks were"):
+        assert invoke(["data", "trace", str(folder), "--text", text, "--json"]) == 0
+        out, err = capsys.readouterr()
+        said[text] = json.loads(out), err
+    (found, first), (read, second) = said.values()
+    assert "sorting suffixes" in first
+    assert "no word between" in second
+    assert {row["doc_id"] for row in found["documents"]} == {row["doc_id"] for row in read["documents"]}
+    row = found["documents"][0]
+    ids = TokenFiles(folder / "tokens").tokens(row["from"], row["to"]).tolist()
+    assert "the clocks were" in Tokenizer.load(own).decode(ids)
+    assert len(ids) < 20
+    kept = suffix_path(folder / "suffixes", 0).stat().st_mtime_ns
+    assert invoke(["data", "trace", str(folder), "--text", "the clocks were", "--json"]) == 0
+    assert suffix_path(folder / "suffixes", 0).stat().st_mtime_ns == kept
+    assert "sorting" not in capsys.readouterr().err

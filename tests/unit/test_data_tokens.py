@@ -15,10 +15,10 @@ import pytest
 from petitlm.data import Mixture, encode_records, make_records
 from petitlm.data.corpus.generate import row_of
 from petitlm.data.corpus.schema import DOCUMENTS, SPANS, content_id, doc_id, documents
+from petitlm.data.tokens.coding import encode_documents
 from petitlm.data.tokens.encoder import LibraryEncoder, load_encoder
 from petitlm.data.tokens.layout import map_file, read_index, write_index
 from petitlm.data.tokens.pack import (
-    encode_documents,
     encode_part,
     join_spans,
     n_copies,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from petitlm.cli.output import note, print_columns, print_json
-from petitlm.errors import UsageError
+from petitlm.cli.output import note, print_columns, print_json, progress
+from petitlm.errors import DamagedError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from petitlm.data.provenance.state import DataState
@@ -79,7 +79,7 @@ def _answer(trace: Trace, question: str, value: Any, limit: int, state: DataStat
     if question == "tokens":
         answer = trace.tokens(*_range(value), limit)
     elif question == "text":
-        answer = trace.text(value, _finder(trace), limit)
+        answer = trace.text(value, _finder(trace, value), limit)
     elif question:
         answer = getattr(trace, question)(value, limit)
     else:
@@ -94,8 +94,24 @@ def _answer(trace: Trace, question: str, value: Any, limit: int, state: DataStat
     return found
 
 
-def _finder(trace: Trace) -> None:
-    return None
+def _finder(trace: Trace, text: str) -> Any:
+    """What finds `text` in the tokens; None where every text must be read for it."""
+    from petitlm.data.tokens.finder import open_finder
+    from petitlm.data.tokens.search import can_find
+
+    corpus = trace.corpus
+    if not can_find(text):
+        note(f"{text!r:.80} has no word between two others to go by: reading every text")
+        return None
+    shas = [entry["sha256"] for entry in sorted(corpus.manifest["files"], key=lambda entry: entry["path"])
+            if entry["path"].startswith("tokens/shard-") and entry["path"].endswith(".bin")]
+    try:
+        with progress("sorting suffixes") as report:
+            return open_finder(corpus.folder / "tokens", corpus.folder / "suffixes", shas,
+                               lambda done, n: report(done, n, ""))
+    except (DamagedError, NotFoundError) as error:
+        note(f"{error}: reading every text")
+        return None
 
 
 def _document(trace: Trace, prefix: str, state: DataState | None) -> dict[str, Any]:

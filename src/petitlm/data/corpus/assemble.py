@@ -32,7 +32,7 @@ SCHEMA = 1
 MANIFEST, BALANCE, RECIPE = "manifest.json", "balance.json", "recipe.toml"
 STAGE_ORDER = ("ingest", "generate", "verify", *STAGES)
 OWN = {MANIFEST, BALANCE, RECIPE, "documents", "rejected", "tokens", "sources.parquet", "activities.parquet", "reports",
-       "index", "log.jsonl"}
+       "index", "suffixes", "log.jsonl"}
 """Names that a corpus folder may have; another one keeps it from being replaced."""
 
 

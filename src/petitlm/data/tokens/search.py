@@ -68,19 +68,20 @@ class Places(NamedTuple):
     """Whether these are all places, and not the first of many."""
 
 
-def write_suffixes(files: TokenFiles, folder: Path, progress: Callable[[int, int], None] = lambda *_: None) -> int:
+def write_suffixes(files: TokenFiles, folder: Path, progress: Callable[[int, int], None] = lambda *_: None,
+                   shas: Sequence[str] | None = None) -> int:
     """Write the suffix array of each shard that has none in `folder` yet, or one of another .bin.
 
-    Takes about 9 bytes of memory for each token of a shard. Returns: how many were written.
+    `shas` are the sha256 of the .bin files, which are read to know them otherwise.
+    Returns: how many were written.
     """
-    written = 0
-    for shard in range(len(files.shards)):
-        sha = hashlib.sha256(np.ascontiguousarray(files.shards[shard]).data).digest()
-        if _sha_of(suffix_path(folder, shard)) != sha:
-            write_shard_suffixes(files, shard, folder, sha)
-            written += 1
-        progress(shard + 1, len(files.shards))
-    return written
+    wanted = [bytes.fromhex(sha) for sha in shas] if shas else [
+        hashlib.sha256(ids.data).digest() for ids in files.shards]
+    lacking = [shard for shard, sha in enumerate(wanted) if _sha_of(suffix_path(folder, shard)) != sha]
+    for done, shard in enumerate(lacking):
+        write_shard_suffixes(files, shard, folder, wanted[shard])
+        progress(done + 1, len(lacking))
+    return len(lacking)
 
 
 def write_shard_suffixes(files: TokenFiles, shard: int, folder: Path, sha: bytes) -> None:
@@ -181,6 +182,12 @@ class Search:
             read = token_bytes(id) + read if step < 0 else read + token_bytes(id)
         same = read.endswith(wanted) if step < 0 else read.startswith(wanted)
         return position if same else None
+
+
+def can_find(text: str) -> bool:
+    """Whether `Search.find_text` can look for `text`: it has a word between others."""
+    begin, end = _core(text)
+    return begin < end
 
 
 def _core(text: str) -> tuple[int, int]:
