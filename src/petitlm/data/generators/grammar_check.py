@@ -22,7 +22,9 @@ _TENSE = {
 _LISTED = """the a an i me he him she her we us they them is are was were am do does did not no to
     le les un une de du des à au aux ce cet cette ces ne pas me te lui leur leurs il elle ils elles
     mon ma mes ton ta tes son sa ses et est que"""
-_SMALL_WORDS = frozenset(_LISTED.split()).union(form for form, readings in FINITE.items() if readings[0][0] in ("be", "have", "go"))
+_SMALL_WORDS = frozenset(_LISTED.split()).union(
+    form for form, readings in FINITE.items() if readings[0][0] in ("be", "have", "go")
+)
 _PASTS = {frozenset((verb.en.split()[0], verb.en_past.split()[0])) for verb in VERBS.values()}
 
 

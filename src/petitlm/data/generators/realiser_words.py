@@ -174,7 +174,7 @@ _STATES = {"be", "have", "know", "love", "want"}
 _WITH_ETRE = {"go", "return", "leave", "arrive", "fall"}
 
 NAMES = {
-    "Paul": MASCULINE, "Tom": MASCULINE, "Hugo": MASCULINE, "Adam": MASCULINE, "Lucas": MASCULINE, "Victor": MASCULINE,
+    "Paul": MASCULINE, "Tom": MASCULINE, "Jules": MASCULINE, "Adam": MASCULINE, "Lucas": MASCULINE, "Victor": MASCULINE,
     "Oscar": MASCULINE, "Simon": MASCULINE, "Martin": MASCULINE, "Karim": MASCULINE, "Noah": MASCULINE,
     "Anna": FEMININE, "Emma": FEMININE, "Alice": FEMININE, "Nora": FEMININE, "Julie": FEMININE, "Sara": FEMININE,
     "Clara": FEMININE, "Marie": FEMININE, "Rosa": FEMININE, "Louise": FEMININE, "Amina": FEMININE,
