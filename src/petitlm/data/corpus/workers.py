@@ -8,6 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -104,7 +105,10 @@ class Ray:
         self._ray: Any = ray
         if not ray.is_initialized():
             os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
-            here = {"num_cpus": n, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+            here: dict[str, Any] = {"num_cpus": n, "include_dashboard": False}
+            if sys.platform == "linux":
+                # Nobody else shall reach it. Ray takes 127.0.0.1 for "find this machine's address"; not so the next.
+                here["_node_ip_address"] = "127.0.0.2"
             options: dict[str, Any] = {"address": address} if address else here
             ray.init(log_to_driver=False, configure_logging=False, **options)
         self._perform = ray.remote(max_retries=_TRIES, num_cpus=1)(perform)
