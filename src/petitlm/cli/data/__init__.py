@@ -9,6 +9,7 @@ from petitlm.cli.verbs import Verbs
 # verb: what it does; the module is petitlm.cli.data.VERB, and `command` in it the command
 VERBS = {
     "build": "Build a corpus by a recipe.",
+    "card": "Describe a corpus: card, Croissant, EU summary, attribution.",
     "trace": "Where did this come from? Tokens, steps, texts, sources.",
     "verify": "Is a corpus what its manifest says?",
 }
