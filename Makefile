@@ -92,7 +92,7 @@ bench: $(DEV)
 	$(PY) bench/engine.py
 
 default-model: $(DEV)
-	$(VENV)/bin/petit train recipes/default.toml --out runs/default
+	$(VENV)/bin/petit train recipes/default-model.toml --out runs/default
 	rm -rf src/petitlm/models/default
 	cp -R runs/default/packed src/petitlm/models/default
 	cp runs/default/model/model.safetensors runs/default/run.json src/petitlm/models/default/

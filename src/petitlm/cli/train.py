@@ -81,7 +81,7 @@ class Recipe:
 @click.option("--threads", "-t", type=click.IntRange(min=1), help="Threads instead of the recipe's.")
 @json_option
 def command(recipe: Path, out: Path | None, minutes: float | None, threads: int | None, as_json: bool) -> None:
-    """Train a model by RECIPE, a TOML file such as recipes/default.toml.
+    """Train a model by RECIPE, a TOML file such as recipes/default-model.toml.
 
     The folder of the run gets model/ (as transformers reads it), packed/ (for the engine), log.jsonl and run.json.
     Ctrl-C ends the run after the step at hand and keeps what was learnt.
