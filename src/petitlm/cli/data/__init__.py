@@ -10,6 +10,7 @@ from petitlm.cli.verbs import Verbs
 VERBS = {
     "build": "Build a corpus by a recipe.",
     "card": "Describe a corpus: card, Croissant, EU summary, attribution.",
+    "export": "Write a corpus in the format of another program.",
     "trace": "Where did this come from? Tokens, steps, texts, sources.",
     "verify": "Is a corpus what its manifest says?",
 }

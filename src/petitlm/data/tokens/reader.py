@@ -109,6 +109,13 @@ class TokenFiles:
         group, row = divmod(number, ROWS_PER_GROUP)
         return self._spans.read_row_group(group, columns=["doc_id"]).column("doc_id")[row].as_py()
 
+    def spans(self) -> pq.ParquetFile:
+        """The table of spans (schema.SPANS), one row for each document, in their order.
+
+        Raises: NotFoundError; DamagedError for the spans of other files.
+        """
+        return self._spans
+
     @cached_property
     def _spans(self) -> pq.ParquetFile:
         path = self.folder / SPANS_FILE
