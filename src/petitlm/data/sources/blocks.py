@@ -75,7 +75,7 @@ class _Writer:
         if tag in rules.special:
             self._line.append(_SPACE.sub(" ", rules.special[tag](element)))
         elif tag in rules.aside:
-            inside = Element("note")
+            inside = Element("inside")  # a tag of no rule
             inside.text, inside[:] = element.text, list(element)
             self._notes.append(_SPACE.sub(" ", text_of(inside, rules)))
         elif tag in rules.turn:

@@ -15,7 +15,9 @@ _ACCENTS = {
     "→": "vec", "⇀": "vec", "⃗": "vec", "^": "hat", "ˆ": "hat", "¯": "bar", "‾": "bar", "_": "bar", "―": "bar",
     "˙": "dot", ".": "dot", "¨": "ddot", "~": "tilde", "˜": "tilde", "⏞": "overbrace", "⏟": "underbrace",
 }  # fmt: skip
-_ATOM = re.compile(r"[^\W_]+(\.\d+)?|[^\w\s]|[a-z]+\([^()]*\)")
+_ATOM = re.compile(r"\d+([.,]\d+)?|[^\W\d_]|[^\w\s]|[a-z]+\([^()]*\)")
+_LEAVES = ("mi", "mn", "mo", "mtext")
+_SCRIPTED = ("msup", "msub", "msubsup", "mover", "munder", "munderover", "mfrac", "msqrt", "mroot")
 
 
 def linear(math: Element) -> str:
@@ -58,8 +60,8 @@ def _row(children: list[Element]) -> str:
 
 
 def _glued(left: str, right: str, before: Element, after: Element) -> bool:
-    """Whether two neighbours would read as one: a word and a letter, two numbers."""
-    if _is_word(before) or _is_word(after):
+    """Whether two neighbours would read as one: a word and a letter, an index and what follows, two numbers."""
+    if _is_word(before) or _is_word(after) or local(before.tag) in _SCRIPTED:
         return left.isalnum() and right.isalnum()
     return left.isdigit() and right.isdigit()
 
@@ -71,7 +73,8 @@ def _is_word(element: Element) -> bool:
 def _group(element: Element) -> str:
     """A part in brackets unless it is a single thing."""
     text = " ".join(_one(element).split())
-    return text if _ATOM.fullmatch(text) or _bracketed(text) else f"({text})"
+    leaf = local(element.tag) in _LEAVES and text and " " not in text
+    return text if leaf or _ATOM.fullmatch(text) or _bracketed(text) else f"({text})"
 
 
 def _bracketed(text: str) -> bool:

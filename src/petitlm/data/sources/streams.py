@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
 import zlib
 from collections.abc import Iterator
@@ -41,8 +42,9 @@ class Line(NamedTuple):
 class Stream:
     """Unpacked bytes of a file, block by block."""
 
-    def __init__(self, packed: BinaryIO, plain: BinaryIO, max_expansion: float) -> None:
+    def __init__(self, packed: BinaryIO, plain: io.BufferedIOBase, max_expansion: float) -> None:
         self._packed, self._plain, self._max_expansion = packed, plain, max_expansion
+        self._trouble: str | None = None
         self.position = 0
         """Unpacked bytes given so far."""
 
@@ -51,14 +53,29 @@ class Stream:
 
         Raises: Broken.
         """
-        try:
-            block = self._plain.read(BLOCK)
-        except (EOFError, zlib.error, lzma.LZMAError, pa.ArrowInvalid, OSError) as error:
-            raise Broken("damaged", f"after {self.position} bytes: {str(error)[:200]}") from None
+        block = self._fill()
         self.position += len(block)
         if self.position > BOMB_FLOOR and self.position > self._max_expansion * max(self._packed.tell(), 1):
             raise Broken("archive-bomb", f"{self._packed.tell()} bytes unpack to more than {self.position}")
         return block
+
+    def _fill(self) -> bytes:
+        """A block, or what there is before the end or before the place where unpacking fails."""
+        pieces: list[bytes] = []
+        size = 0
+        while size < BLOCK and self._trouble is None:
+            try:
+                piece = self._plain.read1(BLOCK - size)
+            except (EOFError, zlib.error, lzma.LZMAError, pa.ArrowInvalid, OSError) as error:
+                self._trouble = str(error)[:200]
+                break
+            if not piece:
+                break
+            pieces.append(piece)
+            size += len(piece)
+        if self._trouble is not None and not pieces:
+            raise Broken("damaged", f"after {self.position} bytes: {self._trouble}")
+        return b"".join(pieces)
 
     def rest(self, limit: int) -> bytes | None:
         """All that is left; None, after reading to the end, where it is more than `limit` bytes.
@@ -91,15 +108,15 @@ def open_stream(path: Path, max_expansion: float) -> Iterator[Stream]:
         yield Stream(packed, plain, max_expansion)
 
 
-def _unpacked(packed: BinaryIO, suffix: str) -> BinaryIO:
+def _unpacked(packed: io.BufferedReader, suffix: str) -> io.BufferedIOBase:
     if suffix == ".gz":
-        return cast(BinaryIO, gzip.GzipFile(fileobj=packed))
+        return gzip.GzipFile(fileobj=packed)
     if suffix == ".bz2":
-        return cast(BinaryIO, bz2.BZ2File(packed))
+        return bz2.BZ2File(packed)
     if suffix == ".xz":
-        return cast(BinaryIO, lzma.LZMAFile(packed))
+        return lzma.LZMAFile(packed)
     if suffix == ".zst":  # the standard library knows it from Python 3.14 on only
-        return cast(BinaryIO, pa.CompressedInputStream(pa.PythonFile(packed, mode="r"), "zstd"))
+        return cast(io.BufferedIOBase, pa.CompressedInputStream(pa.PythonFile(packed, mode="r"), "zstd"))
     return packed
 
 

@@ -88,7 +88,8 @@ def _meta(header: Element | None) -> dict[str, str]:
 
 
 def _language(root: Element, header: Element | None) -> str | None:
-    declared = root.get("lang") or (root.find("text").get("lang") if root.find("text") is not None else None)  # type: ignore[union-attr]
+    text = root.find("text")
+    declared = root.get("lang") or (text.get("lang") if text is not None else None)
     used = header.find("profileDesc/langUsage/language") if header is not None else None
     return declared or (used.get("ident") if used is not None else None)
 

@@ -55,7 +55,8 @@ def parse_xml(data: bytes) -> Element:
 
 
 _VOID = words("area base br col embed hr img input link meta param source track wbr")
-# A start tag that ends the open element of the same group: HTML lets authors leave these end tags out.
+# Start tag: the open elements that it ends, looked for up to one of the second set. HTML lets authors leave these end
+# tags out.
 _ENDS = {
     "li": ({"li"}, {"ul", "ol", "menu"}),
     "dt": ({"dt", "dd"}, {"dl"}),
@@ -81,12 +82,13 @@ class _Html(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         ended, within = _ENDS.get(tag, ((), ()))
+        outermost = len(self.open)
         for depth in range(len(self.open) - 1, -1, -1):
-            if self.open[depth] in ended:
-                self.close_to(depth)
-                break
             if self.open[depth] in within:
                 break
+            if self.open[depth] in ended:
+                outermost = depth
+        self.close_to(outermost)
         if len(self.open) >= MAX_DEPTH:
             return  # deeper marks are ignored, their text is not
         self.builder.start(tag, {key: value or "" for key, value in attrs})
