@@ -31,6 +31,7 @@ def test_units_are_kept_apart() -> None:
         18, "pens", "+", pens, Tree(12, "pens", "*", three, Tree(4, "pens"))
     )
     assert str(combine("+", Tree(7, "pens"), combine("-", pens, Tree(2, "pens")))) == "((6-2)+7)"
-    for sign, left, right in (("+", pens, euros), ("*", pens, euros), ("/", pens, Tree(4, "")), ("/", pens, Tree(0, ""))):
+    four, none = Tree(4, ""), Tree(0, "")
+    for sign, left, right in (("+", pens, euros), ("*", pens, euros), ("/", pens, four), ("/", pens, none)):
         with pytest.raises(UsageError, match="cannot"):
             combine(sign, left, right)
