@@ -88,8 +88,42 @@ STORIES = [
     ("fr", "Omar gagne 8 euros par jour et travaille 4 jours. Il avait déjà 10 euros. Combien a-t-il à la fin ?",
      "4 × 8 = 32, 32 + 10 = 42. Omar a 42 euros.", "4 × 8 = 32, 32 + 10 = 42, 42 + 0 = 42. Omar a 42 euros."),
 ]  # fmt: skip
+MEASURES = [
+    ("en", "It is 9:50. What time will it be in 2 hours and 15 minutes?", "12:05.", "11:65."),
+    ("en", "What time is it 45 minutes before 7:10?", "6:25.", "7:25."),
+    ("en", "How long is it from 22:40 to 5:15 the next day?", "6 hours and 35 minutes.", "17 hours and 25 minutes."),
+    ("en", "It is 3:20 in Lumo. In Miro it is 6 hours earlier. What time is it in Miro?", "21:20.", "9:20."),
+    ("en", "A bus leaves at 9:50, drives for 2 hours and 35 minutes, waits for 48 minutes and drives for 1 hour. "
+     "When does it arrive?", "14:13.", "13:25."),
+    ("en", "Which month comes before January?", "December.", "February."),
+    ("en", "Today is Saturday. What day will it be in 10 days?", "Tuesday.", "Monday."),
+    ("en", "What is the date 10 days after 25 February 2024?", "6 March 2024.", "7 March 2024."),
+    ("en", "How many days are there from 25 February 2023 to 1 March 2023?", "4 days.", "5 days."),
+    ("en", "14 July 1789 is a Tuesday. What day of the week is 26 August 1789?", "Wednesday.", "Tuesday."),
+    ("en", "How many days does February 1900 have?", "28 days.", "29 days."),
+    ("en", "You give €20 for a hat at €9.90. How much do you get back?", "€10.10.", "€11.10."),
+    ("en", "Apples cost €2.40 a kilo. How much do 750 g cost?", "€1.80.", "€18."),
+    ("en", "A bag costs €80. The price falls by 15 %. What is the new price?", "€68.", "€92."),
+    ("en", "Convert 0.75 m³ to L.", "750 L.", "75 L."),
+    ("en", "How much is 72 km/h in m/s?", "20 m/s.", "259.2 m/s."),
+    ("en", "Add 3 kg 450 g and 2 kg 875 g.", "6 kg 325 g.", "5 kg 1325 g."),
+    ("fr", "Il est 11 h. Quelle heure sera-t-il dans 1 heure et 5 minutes ?", "12 h 05.", "12 h 5."),
+    ("fr", "Aujourd'hui, c'est lundi. Quel jour était-on il y a 8 jours ?", "Dimanche.", "Mardi."),
+    ("fr", "Quelle est la date 30 jours après le 2 avril 2021 ?", "2 mai 2021.", "1er mai 2021."),
+    ("fr", "Nous sommes le 1er mars 2024. Dans combien de jours serons-nous le 1er mars 2025 ?",
+     "365 jours.", "366 jours."),
+    ("fr", "Combien font 3 pièces de 2 euros et 2 billets de 5 euros ?", "16 €.", "16 euros."),
+    ("fr", "Un stylo coûte 1,25 €. Combien coûtent 3 stylos ?", "3,75 €.", "3.75 €."),
+    ("fr", "Combien font 2 km 350 m en m ?", "2350 m.", "2,350 m."),
+    ("fr", "Écris 2350 m en km.", "2,35 km.", "23,5 km."),
+    ("fr", "Un train roule à 90 km/h. Quelle distance parcourt-il en 40 minutes ?", "60 km.", "3600 km."),
+    ("fr", "14 h 30 plus tard ?", "", "15 h."),
+    ("en", "14 July 1789 is a Monday. What day of the week is 26 August 1789?", "", "Tuesday."),
+    ("en", "Convert 3 kg to m.", "", "3 m."),
+]  # fmt: skip
 CASES = [("arithmetic", *case) for case in LARGE_SUMS]
 CASES += [("number-words", *case) for case in NUMBER_WORDS] + [("word-problems", *case) for case in STORIES]
+CASES += [("measures", *case) for case in MEASURES]
 
 
 @pytest.mark.parametrize(("family", "language", "question", "right", "wrong"), CASES)
@@ -131,16 +165,16 @@ def test_the_past_of_a_passage(language: str, text: str, question: str, right: s
     assert check(replace(problem, answer=wrong))
 
 
-@pytest.mark.parametrize("family", ["arithmetic", "passages", "number-words", "word-problems"])
+@pytest.mark.parametrize("family", ["arithmetic", "passages", "number-words", "word-problems", "measures"])
 @pytest.mark.parametrize("language", ["en", "fr"])
 @pytest.mark.parametrize("level", range(6))
 def test_any_changed_digit_or_lost_word_is_caught(family: str, language: str, level: int) -> None:
     made_by, rng = GENERATORS[family], Random(level)
     for held_out in [False] * 30 + [True] * 5:
         problem = made_by.draw(rng, language, level, held_out)
-        answer = problem.answer
+        answer, digits = problem.answer, "0123456789"
         assert made_by.check(problem) is None
-        wrong = [answer[:at] + str((int(c) + 1) % 10) + answer[at + 1 :] for at, c in enumerate(answer) if c.isdigit()]
+        wrong = [answer[:at] + str((int(c) + 1) % 10) + answer[at + 1 :] for at, c in enumerate(answer) if c in digits]
         words = answer.split(" ")
         wrong += [" ".join(words[:at] + words[at + 1 :]) for at in range(len(words))]
         for changed in wrong:
