@@ -64,7 +64,8 @@ def keep(rows: pa.Table, rejected: Sequence[Rejection]) -> Sifted:
     if not rejected:
         return Sifted(rows, [])
     out = {rejection.row for rejection in rejected}
-    return Sifted(rows.take([i for i in range(len(rows)) if i not in out]), list(rejected))
+    kept = pa.array([i for i in range(len(rows)) if i not in out], pa.int64())  # typed: it may be empty
+    return Sifted(rows.take(kept), list(rejected))
 
 
 def canonical(value: Any) -> str:
