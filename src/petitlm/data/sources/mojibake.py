@@ -27,9 +27,10 @@ def _bytes_of() -> dict[str, int]:
 
 _BYTES = _bytes_of()
 _NEXT = "".join(re.escape(letter) for letter, byte in _BYTES.items() if 0x80 <= byte <= 0xBF)
-# The lead bytes of what English and French texts hold: C2, C3 and C5 (accents, œ), E2 (quotes, dashes, €), F0 (emoji).
+# The lead bytes of what English and French texts hold: C2, C3 and C5 (accents, œ), E2 (quotes, dashes, €), F0 (emoji);
+# and the ˆ, ˜ and ƒ (CB, C6) that a second damage makes of the first.
 # The other leads are letters that stand before such signs in sound French: the É of `CAFÉ »`.
-_SEQUENCE = re.compile(f"[ÂÃÅ][{_NEXT}]|â[{_NEXT}]{{2}}|ðŸ[{_NEXT}]{{2}}")
+_SEQUENCE = re.compile(f"[ÂÃÅ][{_NEXT}]|Ë[†œ]|Æ’|â[{_NEXT}]{{2}}|ðŸ[{_NEXT}]{{2}}")
 _LETTER = re.compile(r"[^\W\d_a-zA-Z]")
 _ROUNDS = 3  # text damaged twice is seen, three times hardly
 
@@ -37,8 +38,9 @@ _ROUNDS = 3  # text damaged twice is seen, three times hardly
 def repair(text: str) -> Repair:
     """Repair sequences that are certain; leave, and count, the others.
 
-    Certain is a sequence within or beside a word or number, or of three or more letters, in a text that has no sound
-    accented letter: a text with both is a mixture, or speaks about encodings, and nobody can say which.
+    Certain are all sequences of a text that has no sound accented letter, and in which at least one sequence touches
+    a word or number, or has three or more letters. A text with both is a mixture, or speaks about encodings, and
+    nobody can say which.
     """
     n_repaired = 0
     for _ in range(_ROUNDS):
@@ -52,15 +54,20 @@ def repair(text: str) -> Repair:
 
 
 def _once(text: str) -> tuple[str, int]:
+    found = [(at, meant) for at in _SEQUENCE.finditer(text) if (meant := _meant(at[0])) is not None]
+    if not any(_is_certain(text, at) for at, _ in found):
+        return text, 0
     pieces: list[str] = []
-    at = n = 0
-    for found in _SEQUENCE.finditer(text):
-        meant = _meant(found[0])
-        beside = text[max(found.start() - 1, 0) : found.start()] + text[found.end() : found.end() + 1]
-        if meant is not None and (len(found[0]) > 2 or any(letter.isalnum() for letter in beside)):
-            pieces += [text[at : found.start()], meant]
-            at, n = found.end(), n + 1
-    return "".join([*pieces, text[at:]]), n
+    end = 0
+    for at, meant in found:
+        pieces += [text[end : at.start()], meant]
+        end = at.end()
+    return "".join([*pieces, text[end:]]), len(found)
+
+
+def _is_certain(text: str, found: re.Match[str]) -> bool:
+    beside = text[max(found.start() - 1, 0) : found.start()] + text[found.end() : found.end() + 1]
+    return len(found[0]) > 2 or any(letter.isalnum() for letter in beside)
 
 
 def _meant(sequence: str) -> str | None:
