@@ -9,9 +9,13 @@ from petitlm.cli.verbs import Verbs
 # verb: what it does; the module is petitlm.cli.data.VERB, and `command` in it the command
 VERBS = {
     "build": "Build a corpus by a recipe.",
+    "plan": "Show the grid of a corpus, and its gaps.",
+    "balance": "Fill the gaps of a corpus with verified documents.",
+    "effect": "What balancing did to a model trained on it.",
     "card": "Describe a corpus: card, Croissant, EU summary, attribution.",
     "export": "Write a corpus in the format of another program.",
     "trace": "Where did this come from? Tokens, steps, texts, sources.",
+    "report": "One page: grid, sources, stages, classifiers, samples.",
     "verify": "Is a corpus what its manifest says?",
 }
 _TABLE = {verb: (f"petitlm.cli.data.{verb}", text) for verb, text in VERBS.items()}

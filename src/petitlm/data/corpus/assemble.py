@@ -44,8 +44,9 @@ def assemble(built: Built, recipe_text: str, out: Path) -> str:
     with new_folder(out, OWN.__contains__) as folder:
         _place_tables(built, folder)
         _place_tokens(built, folder)
-        write_table(folder / "sources.parquet", pa.Table.from_pylist(sorted(
-            [*built.sources, *_generator_rows(built)], key=lambda row: row["source_id"]), schema=SOURCES))
+        sources = {row["source_id"]: row for row in [*built.sources, *_generator_rows(built)]}
+        write_table(folder / "sources.parquet", pa.Table.from_pylist(
+            [sources[name] for name in sorted(sources)], schema=SOURCES))
         write_table(folder / "activities.parquet", pa.Table.from_pylist(_activities(built), schema=ACTIVITIES))
         write_file(folder / RECIPE, [recipe_text.encode()])
         write_file(folder / BALANCE, [canonical(balance_of(built)).encode() + b"\n"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +10,6 @@ from petitlm.data.corpus.assemble import assemble
 from petitlm.data.corpus.pipeline import Build, Built
 from petitlm.data.corpus.recipe import CorpusRecipe, read_recipe
 from petitlm.data.corpus.row_stages import row_stages
-from petitlm.data.corpus.stage import Stage
 from petitlm.data.corpus.store import held
 from petitlm.data.corpus.workers import InProcess, Report, Workers, none
 
@@ -39,18 +37,19 @@ def build(recipe_path: Path, out: Path, workers: Workers | None = None, report: 
     then does only what changed.
     Raises: NotFoundError, ConfigError, UsageError, RefusedError, DamagedError: see the message.
     """
-    recipe = read_recipe(recipe_path, root)
     text = recipe_path.read_text(encoding="utf-8")
+    return build_recipe(read_recipe(recipe_path, root), text, out, workers, report, keep_work)
+
+
+def build_recipe(recipe: CorpusRecipe, text: str, out: Path, workers: Workers | None = None, report: Report = none,
+                 keep_work: bool = False) -> Corpus:
+    """Build `recipe`, of which `text` is the record that the corpus keeps; see `build`."""
     out = out.absolute()
     work = work_folder(out)
     with held(work):
-        built = Build(recipe, work, workers or InProcess(), report, stages_of).run()
+        built = Build(recipe, work, workers or InProcess(), report, row_stages).run()
         identity = assemble(built, text, out)
     if not keep_work:
         shutil.rmtree(work, ignore_errors=True)
     return Corpus(out, identity, built)
 
-
-def stages_of(recipe: CorpusRecipe, work: Path) -> Sequence[Stage]:
-    """The row-wise stages of a recipe, in their order."""
-    return row_stages(recipe, work)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from petitlm.data.corpus.recipe import CorpusRecipe, PolicyPlan, SourcePlan
-from petitlm.data.corpus.schema import DOCUMENTS, REJECTED, content_id, doc_id
+from petitlm.data.corpus.schema import DOCUMENTS, REJECTED, SOURCES, content_id, doc_id
 from petitlm.data.corpus.shards import write_sharded
 from petitlm.data.corpus.stage import canonical
 from petitlm.data.corpus.steps import KEPT, OUT, tally
@@ -25,7 +25,7 @@ from petitlm.recipes import from_table
 T = TypeVar("T")
 
 VERSION = 1
-DOCUMENT_TABLE = "documents"
+DOCUMENT_TABLE, SOURCES_FILE = "documents", "sources.parquet"
 """The format of a Parquet table that already has our columns, as teachers write it."""
 _ALL_REASONS = {**READING_REASONS, **REASONS}
 
@@ -78,8 +78,7 @@ def _file_rows(job: Ingest, evidence: Evidence, policy: Policy, key: str) -> tup
 def _row(source: SourcePlan, raw: Raw, place: Mapping[str, Any], licence: str | None, evidence: Evidence,
          key: str) -> dict[str, Any]:
     content = content_id(raw.text)
-    language = source.language or (f"{raw.pair.source_language}-{raw.pair.target_language}" if raw.pair
-                                   else raw.language)
+    language = source.language or (raw.pair.target_language if raw.pair else raw.language)
     return {
         "doc_id": doc_id(content, source.id, canonical(place)), "content_id": content, "text": raw.text,
         "n_bytes": len(raw.text.encode("utf-8", "surrogatepass")), "origin": "human",
@@ -101,18 +100,30 @@ def _table_rows(job: Ingest, evidence: Evidence, policy: Policy, key: str) -> tu
         raise DamagedError(f"{job.path} is not a table of documents: {error}") from None
     if lacking := [name for name in ("doc_id", "text", "origin") if name not in rows.column_names]:
         raise DamagedError(f"{job.path} lacks the columns {', '.join(lacking)} of a table of documents")
+    carried = carried_sources(job.path)
     kept, rejected = [], []
     for row in rows.to_pylist():
-        verdict = policy.judge(evidence, row.get("licence"), job.source.id, job.source.group)
+        source_id, group = job.source.id, job.source.group
+        if row.get("source_id") in carried:  # the table brought its own sources along
+            source_id, group = row["source_id"], carried[row["source_id"]]["group"]
+        verdict = policy.judge(evidence, row.get("licence"), source_id, group)
         if verdict.reason:
-            rejected.append(_rejected(job.source.id, row.get("locator"), verdict.reason, verdict.detail,
+            rejected.append(_rejected(source_id, row.get("locator"), verdict.reason, verdict.detail,
                                       (row["text"] or "")[:1000]))
             continue
         known = {name: row.get(name) for name in DOCUMENTS.names}
-        content = content_id(row["text"])
-        kept.append(known | {"source_id": job.source.id, "content_id": content, "licence": verdict.licence,
-                             "n_bytes": len(row["text"].encode()), "activity_id": bytes.fromhex(key)})
+        kept.append(known | {"source_id": source_id, "content_id": content_id(row["text"]),
+                             "licence": verdict.licence, "n_bytes": len(row["text"].encode()), "weight": None,
+                             "activity_id": bytes.fromhex(key), "dup": None, "n_tokens": None})
     return kept, rejected
+
+
+def carried_sources(path: Path) -> dict[str, dict[str, Any]]:
+    """Sources that a table of documents brings along: those in `sources.parquet` beside it or one folder up."""
+    for folder in (path.parent, path.parent.parent):
+        if (folder / SOURCES_FILE).is_file():
+            return {row["source_id"]: row for row in pq.read_table(folder / SOURCES_FILE, schema=SOURCES).to_pylist()}
+    return {}
 
 
 def _rejected(source_id: str, place: Any, reason: str, detail: str, text: str) -> dict[str, Any]:
@@ -163,8 +174,12 @@ def source_files(recipe: CorpusRecipe) -> tuple[list[tuple[SourcePlan, Path]], l
 
 def source_rows(recipe: CorpusRecipe, files: Sequence[tuple[SourcePlan, Path]]) -> list[dict[str, Any]]:
     """Rows of the table of sources, for those that have files."""
-    rows = []
-    there = {source.id for source, _ in files}
+    carried: dict[str, dict[str, Any]] = {}
+    for source, path in files:
+        if source.format == DOCUMENT_TABLE:
+            carried |= carried_sources(path)
+    rows = list(carried.values())
+    there = {source.id for source, path in files if source.format != DOCUMENT_TABLE or not carried_sources(path)}
     for source in recipe.sources:
         if source.id not in there:
             continue

@@ -131,7 +131,7 @@ class Build:
 
     def _finish(self, waves: Sequence[Sequence[Done]], sifted: Sequence[Sequence[Done]], found: Done) -> None:
         built, recipe = self.built, self.recipe
-        groups = {source.id: source.group for source in recipe.sources}
+        groups = {source["source_id"]: source["group"] for source in built.sources}
         tokenizer, tokenizer_key = self._tokenizer(sifted, groups)
         settled = self._run([self._settle(shard, sifted, found, tokenizer, tokenizer_key, groups)
                              for shard in range(recipe.shards)])
