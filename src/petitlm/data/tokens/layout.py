@@ -78,7 +78,7 @@ def read_index(path: Path) -> Index:
     Raises: NotFoundError, DamagedError.
     """
     try:
-        raw = path.read_bytes()
+        raw = map_file(path, np.dtype("u1"))
         n_bytes = path.with_suffix(".bin").stat().st_size
     except FileNotFoundError as error:
         raise NotFoundError(f"{error.filename} is not there; token files are a .bin and its .idx") from None
@@ -92,10 +92,10 @@ def read_index(path: Path) -> Index:
     return index
 
 
-def _parse(raw: bytes, path: Path) -> Index:
+def _parse(raw: NDArray[Any], path: Path) -> Index:
     if len(raw) < _HEADER.size:
         raise DamagedError(f"{path} has {len(raw)} bytes, too few for an index of tokens")
-    magic, version, code, n, d = _HEADER.unpack_from(raw)
+    magic, version, code, n, d = _HEADER.unpack(raw[: _HEADER.size].tobytes())
     if magic != MAGIC or version != VERSION:
         raise DamagedError(f"{path} is no token index of version {VERSION} (it begins with {magic!r}, "
                            f"version {version})")
@@ -107,8 +107,9 @@ def _parse(raw: bytes, path: Path) -> Index:
     if len(raw) != needed or d < 1:
         raise DamagedError(f"{path} has {len(raw):,} bytes where {needed:,} belong; it is truncated or damaged")
     at = _HEADER.size
-    return Index(np.dtype(_TYPES[code]), np.frombuffer(raw, "<i4", n, at), np.frombuffer(raw, "<i8", n, at + 4 * n),
-                 np.frombuffer(raw, "<i8", d, at + 12 * n))
+    lengths, places, documents = (raw[a:b].view(kind) for kind, a, b in (
+        ("<i4", at, at + 4 * n), ("<i8", at + 4 * n, at + 12 * n), ("<i8", at + 12 * n, needed)))
+    return Index(np.dtype(_TYPES[code]), lengths, places, documents)
 
 
 def map_file(path: Path, dtype: np.dtype) -> NDArray[Any]:

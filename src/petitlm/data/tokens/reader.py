@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -41,6 +42,7 @@ class TokenFiles:
             if index.n_tokens != len(ids):
                 raise DamagedError(f"{self.folder / shard_name(i)}.bin has {len(ids):,} tokens and its .idx "
                                    f"{index.n_tokens:,}; one of the two is damaged")
+        self._group, self._names = -1, pa.chunked_array([], pa.binary(16))
         self.first_token = np.concatenate([[0], np.cumsum([len(ids) for ids in self.shards])]).tolist()
         self.first_document = np.concatenate([[0], np.cumsum([len(i.lengths) for i in self.indexes])]).tolist()
 
@@ -101,13 +103,17 @@ class TokenFiles:
         shard = self._shard_of(position)
         index = self.indexes[shard]
         byte = (position - self.first_token[shard]) * index.dtype.itemsize
-        number = self.first_document[shard] + int(np.searchsorted(index.places, byte, "right")) - 1
+        # Not by NumPy, which would copy the whole array to align it.
+        number = self.first_document[shard] + bisect_right(index.places, byte) - 1
         return Place(number, self.doc_id(number), *self.bounds(number))
 
     def doc_id(self, number: int) -> bytes:
-        """Name of a document, from spans.parquet; one row group is read."""
+        """Name of a document, from spans.parquet; one row group is read, unless it is the last one read."""
         group, row = divmod(number, ROWS_PER_GROUP)
-        return self._spans.read_row_group(group, columns=["doc_id"]).column("doc_id")[row].as_py()
+        if group != self._group:
+            self._names = self._spans.read_row_group(group, columns=["doc_id"]).column("doc_id")
+            self._group = group
+        return self._names[row].as_py()
 
     def spans(self) -> pq.ParquetFile:
         """The table of spans (schema.SPANS), one row for each document, in their order.
