@@ -191,7 +191,7 @@ def _ibans(text: str) -> Iterator[tuple[int, int]]:
     for found in _IBAN.finditer(text):
         end = found.end()
         while end > found.start() + 15:
-            if is_iban(re.sub(r"\W", "", text[found.start() : end])):
+            if text[end - 1].isalnum() and is_iban(re.sub(r"\W", "", text[found.start() : end])):
                 yield found.start(), end
                 break
             end -= 1
