@@ -126,9 +126,15 @@ def check_languages(family: str, language: str, level: int, split: str) -> None:
 
 
 def _gen(origin: Origin, level: int, chat_share: float) -> dict[str, Any]:
-    params = {"language": origin.language, "split": origin.split, "level": level, "chat_share": chat_share}
-    return {"name": origin.generator, "version": origin.version, "params": canonical(params), "seed": origin.seed,
+    return {"name": origin.generator, "version": origin.version,
+            "params": _params(origin.language, origin.split, level, chat_share), "seed": origin.seed,
             "index": origin.index, "grammar_sha": grammar_sha(origin.generator)}
+
+
+@cache
+def _params(language: str, split: str, level: int, chat_share: float) -> str:
+    """What is the same for all drafts of a cell."""
+    return canonical({"language": language, "split": split, "level": level, "chat_share": chat_share})
 
 
 def _place(gen: Mapping[str, Any]) -> str:

@@ -132,8 +132,8 @@ def draw(rng: Random, language: str, level: int, held_out: bool) -> Problem:
         kind = rng.choice(_KINDS[level])
         problem = _DRAW[kind](rng, language, level, kind)
         if is_held_out(problem.structure) == held_out:
-            is_story = kind.endswith("-story")
-            return problem if is_story else replace(problem, question=in_haste(rng, problem.question))
+            question = problem.question if kind.endswith("-story") else in_haste(rng, problem.question)
+            return problem if question is problem.question else replace(problem, question=question)
 
 
 _KINDS = (
