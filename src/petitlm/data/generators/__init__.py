@@ -12,6 +12,8 @@ from petitlm.data.generators import (
     arithmetic_check,
     commands,
     commands_check,
+    dialogue,
+    dialogue_check,
     grammar,
     grammar_check,
     measures,
@@ -85,6 +87,7 @@ GENERATORS: dict[str, Generator] = {
         (translation, translation_check.check),
         (grammar, grammar_check.check),
         (stories, stories_check.check),
+        (dialogue, dialogue_check.check),
     )
 }
 
