@@ -24,6 +24,12 @@ class Table:
     note: str = ""
 
 
+class Digits(str):
+    """A number as it is to be read (with separators, a unit, a sign): flush right in a table."""
+
+    __slots__ = ()
+
+
 def visible(text: str) -> str:
     """Return a token's text with marks where nothing would be seen."""
     text = text.replace("\n", "↵").replace("\t", "⇥")
@@ -89,7 +95,8 @@ def ticks(low: float, high: float, n: int = 5) -> list[float]:
 def html_table(table: Table, *, titled: bool = True) -> str:
     """Return a table as HTML; numbers flush right."""
     rows = table.rows[:_MOST_ROWS]
-    right = [all(isinstance(row[i], int | float | None) for row in table.rows) for i in range(len(table.columns))]
+    kinds = int | float | Digits | None
+    right = [all(isinstance(row[i], kinds) for row in table.rows) for i in range(len(table.columns))]
     head = "".join(f'<th scope="col"{" class=n" if flush else ""}>{safe(name)}</th>'
                    for name, flush in zip(table.columns, right, strict=True))
     body = "".join("<tr>" + "".join(_cell(cell, flush) for cell, flush in zip(row, right, strict=True)) + "</tr>"

@@ -57,12 +57,12 @@ def bars(title: str, labels: Sequence[str], values: ArrayLike, *, unit: str = ""
 
 def heat(title: str, row_labels: Sequence[str], column_labels: Sequence[str], values: ArrayLike, *, unit: str = "",
          diverging: bool = False, note: str = "", texts: Sequence[Sequence[str]] | None = None,
-         most: float | None = None) -> str:
+         most: float | None = None, ends: tuple[str, str] | None = None) -> str:
     """Draw values (R, C) as coloured cells; NaN leaves a cell empty.
 
     `texts` (R, C) are shown in the cells, else the numbers where there is room. More than a few thousand cells become
     an image, with the largest in a table. The scale ends at `most`, or at the largest value: drawings that are compared
-    have one scale.
+    have one scale. `ends` says in words what the ends of the scale mean.
     """
     grid = _values(title, values, (len(row_labels), len(column_labels)))
     shade, low, high = _shades(grid, diverging, most)
@@ -87,7 +87,7 @@ def heat(title: str, row_labels: Sequence[str], column_labels: Sequence[str], va
     kind = "heat small" if small else "heat" if texts is None else "heat texts"
     body = (f'<div class="scroll" tabindex="0"><table class="{kind}"><thead><tr><td></td>{head}</tr></thead>'
             f"<tbody>{''.join(rows)}</tbody></table></div>")
-    return figure(title, body, note=note, scale=_scale(low, high, unit), narrow=True)
+    return figure(title, body, note=note, scale=_scale(low, high, unit, ends), narrow=True)
 
 
 def tokens(title: str, texts: Sequence[str], values: ArrayLike, *, unit: str = "", note: str = "") -> str:
@@ -128,10 +128,10 @@ def _shades(grid: Array, diverging: bool, most: float | None = None) -> tuple[Ar
     return np.nan_to_num((grid - low) / ((high - low) or 1.0)), low, high
 
 
-def _scale(low: float, high: float, unit: str) -> str:
+def _scale(low: float, high: float, unit: str, ends: tuple[str, str] | None = None) -> str:
     kind = "two" if low < 0 < high and low == -high else "one"
-    return (f'<p class="scale"><span>{number(low)}</span><i class="{kind}"></i>'
-            f"<span>{number(high)} {safe(unit)}</span></p>")
+    first, last = ends or (number(low), f"{number(high)} {unit}")
+    return f'<p class="scale"><span>{safe(first)}</span><i class="{kind}"></i><span>{safe(last)}</span></p>'
 
 
 def _turned(name: str, turn: bool) -> str:

@@ -179,13 +179,17 @@ def _print_answer(answer: dict[str, Any]) -> None:
         part for part in (g["licence"] or "no licence", g["teacher"] or g["generator"]) if part))
               for g in answer["groups"]]
     print_columns([("source", "documents", "tokens", "licence"), *groups])
-    rows = [(row["doc_id"].hex()[:12], _place(row), row["category"], row["language"], str(row["difficulty"]),
+    rows = [(row["doc_id"].hex()[:12], _place(row), row["category"], row["language"], _level(row),
              row["source_id"]) for row in answer["documents"]]
     if rows:
         click.echo()
         print_columns([("document", "tokens", "category", "language", "level", "source"), *rows])
         left = answer["n_documents"] - len({row[0] for row in rows})
         click.echo(f"and {left:,} more documents" if left > 0 else "")
+
+
+def _level(row: dict[str, Any]) -> str:
+    return "none" if row["difficulty"] in (None, -1) else str(row["difficulty"])
 
 
 def _place(row: dict[str, Any]) -> str:
@@ -199,7 +203,7 @@ def _print_document(found: dict[str, Any]) -> None:
     places = ", ".join(f"{start:,}-{end:,}" for start, end in found["positions"]) or "none: it is not packed"
     facts = {
         "document": row["doc_id"].hex(), "tokens": places, "split": row["split"], "weight": row["weight"],
-        "labels": f"{row['category']}, {row['language']}, level {row['difficulty']} ({row['label_from']})",
+        "labels": f"{row['category']}, {row['language']}, level {_level(row)} ({row['label_from'] or 'not labelled'})",
         "source": f"{row['source_id']}: {source.get('title') or ''}", "licence": row["licence"],
         "evidence": " ".join(str(v) for v in (row["evidence"] or {}).values() if v),
         "place": _locator(row["locator"]), "publisher": source.get("publisher"), "uri": source.get("uri"),

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from petitlm.data.corpus.schema import DOCUMENTS
 from petitlm.data.provenance.again import made_again
 from petitlm.data.provenance.corpus import Corpus
 from petitlm.errors import PetitError
@@ -31,7 +32,7 @@ def verify_sample(corpus: Corpus, n: int, verdict: Verdict, progress: Callable[[
         if why := made_again(row):
             verdict.find(f"document {row['doc_id'].hex()}", f"is not what its generator gives: {why}")
     verdict.checks["documents made again"] = len(made)
-    if tokens and corpus.paths("tokens"):
+    if tokens and n and corpus.paths("tokens"):
         try:
             verdict.checks["documents encoded again"] = _encode_again(corpus, n, rng, verdict)
         except PetitError as error:
@@ -99,4 +100,4 @@ def _by_id(corpus: Corpus, wanted: set[bytes]) -> pa.Table:
     ids = pa.array(sorted(wanted), pa.binary(16))
     tables = [pq.read_table(path, filters=pc.field("doc_id").isin(ids))
               for path in corpus.tables("documents")]
-    return pa.concat_tables(tables)
+    return pa.concat_tables(tables).cast(DOCUMENTS)
