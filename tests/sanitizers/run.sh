@@ -26,8 +26,8 @@ cmake --build "$HERE/kernels" --parallel "${JOBS:-2}" > "$HERE/build.log" 2>&1 |
 rm -rf "$HERE/package"
 mkdir -p "$HERE/package"
 cp -Rs "$PWD/src/petitlm" "$HERE/package/"
-find "$HERE/package" -name "_kernels*.so" -delete
-ln -s "$HERE"/kernels/_kernels*.so "$HERE/package/petitlm/"
+find "$HERE/package" \( -name "_kernels*.so" -o -name "_text*.so" \) -delete
+ln -s "$HERE"/kernels/_kernels*.so "$HERE"/kernels/_text*.so "$HERE/package/petitlm/"
 
 # An editable installation would come before PYTHONPATH; Python itself leaks, by design, at its end.
 mkdir -p "$HERE/site"
