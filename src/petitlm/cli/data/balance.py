@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -37,7 +38,7 @@ def command(corpus: Path, out: Path, documents: int, heldout: int, categories: t
     from petitlm.data.corpus.recipe import BalancePlan
     from petitlm.data.corpus.workers import workers
 
-    given = {"levels": levels} if levels else {}
+    given: dict[str, Any] = {"levels": levels} if levels else {}
     plan = BalancePlan(seed=seed, documents=documents, heldout=heldout, categories=categories, max_drafts=max_drafts,
                        max_rounds=rounds, **given)
     team = workers(n)

@@ -52,7 +52,7 @@ def targets(plan: BalancePlan) -> dict[Place, int]:
                 if not families(category, level):
                     continue
                 cell = Cell(category, language, level)
-                wanted[cell, TRAIN] = plan.targets.get(category, plan.documents)
+                wanted[cell, TRAIN] = plan.target(category, language, level)
                 wanted[cell, HELDOUT_VALUES] = wanted[cell, HELDOUT_STRUCTURES] = plan.heldout
     return {place: n for place, n in wanted.items() if n}
 

@@ -21,7 +21,7 @@ def grid_lines(have: Mapping[Cell, int], wanted: Mapping[Cell, int]) -> list[str
     levels = sorted({cell.difficulty for cell in cells if cell.difficulty is not None})
     rows = sorted({(cell.category or "?", cell.language or "?") for cell in cells})
     full = max(have.values(), default=0)
-    width = max([7, *(len(f"{n:,}") + 2 for n in have.values())])
+    width = max([8, *(len(f"{n:,}") + 3 for n in have.values())])
     lines = [f"{'category':<15} {'language':<8} " + "".join(f"{level:>{width}}" for level in levels)]
     for category, language in rows:
         shown = ""

@@ -94,7 +94,8 @@ class BalancePlan:
     languages: tuple[str, ...] = LANGUAGES
     levels: tuple[int, ...] = tuple(range(LEVELS))
     targets: Mapping[str, int] = field(default_factory=dict)
-    """Documents wanted in each cell of a category, in place of `documents`."""
+    """Documents wanted in some cells, in place of `documents`, by "category", "category/language" or
+    "category/language/level"; the most exact counts."""
     heldout: int = 0
     """Documents in each cell of each of the generators' two held-out splits."""
     chat_share: float = 0.2
@@ -109,7 +110,7 @@ class BalancePlan:
 
     def __post_init__(self) -> None:
         makeable = {generator.category for generator in GENERATORS.values()}
-        for category in {*self.categories, *self.targets}:
+        for category in {*self.categories, *(key.split("/")[0] for key in self.targets)}:
             if category not in makeable:
                 raise ConfigError(f"balance: no generator makes {category!r}; choose among "
                                   f"{', '.join(sorted(makeable))}")
@@ -123,6 +124,13 @@ class BalancePlan:
             raise ConfigError("balance: chat_share, epsilon and floor are shares from 0 to 1")
         if self.max_rounds < 1:
             raise ConfigError(f"balance: max_rounds={self.max_rounds} must be at least 1")
+
+    def target(self, category: str, language: str, level: int) -> int:
+        """Documents wanted in one cell."""
+        for key in (f"{category}/{language}/{level}", f"{category}/{language}", category):
+            if key in self.targets:
+                return self.targets[key]
+        return self.documents
 
 
 @dataclass(frozen=True)
