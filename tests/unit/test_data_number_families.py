@@ -179,3 +179,10 @@ def test_any_changed_digit_or_lost_word_is_caught(family: str, language: str, le
         wrong += [" ".join(words[:at] + words[at + 1 :]) for at in range(len(words))]
         for changed in wrong:
             assert made_by.check(replace(problem, answer=changed)), (problem, changed)
+
+
+def test_one_number_has_one_key_in_both_families_that_spell_it() -> None:
+    rng = Random(4)
+    spelt = {GENERATORS["arithmetic"].draw(rng, "fr", 2, False).key for _ in range(3000)}
+    asked = {GENERATORS["number-words"].draw(rng, "fr", 1, False).key for _ in range(3000)}
+    assert len(spelt & asked) > 20

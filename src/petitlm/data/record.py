@@ -23,7 +23,7 @@ class Problem:
     language: str
     """BCP-47: "en" or "fr"."""
     level: int
-    """Difficulty, 0 (easiest) to 3, defined by each family."""
+    """Difficulty, 0 (easiest) to 5, defined by each family."""
     structure: str
     """Canonical shape without its numbers and names; whole structures are held out."""
     key: str

@@ -30,9 +30,14 @@ UNITS = tuple(
 TOWNS = ("Lumo", "Karsa", "Velin", "Tarno", "Miro", "Selda", "Brano", "Quena", "Dorim", "Fanto")
 WARES = {
     "en": (("book", "books"), ("pen", "pens"), ("lamp", "lamps"), ("cup", "cups"), ("game", "games"), ("bag", "bags"),
-           ("hat", "hats"), ("ticket", "tickets")),
+           ("hat", "hats"), ("ticket", "tickets"), ("pencil", "pencils"), ("football", "footballs"),
+           ("knife", "knives"), ("basket", "baskets"), ("coat", "coats"), ("mirror", "mirrors"),
+           ("carpet", "carpets"), ("jumper", "jumpers"), ("plate", "plates"), ("candle", "candles")),
     "fr": (("livre", "livres"), ("stylo", "stylos"), ("vase", "vases"), ("bol", "bols"), ("jeu", "jeux"),
-           ("sac", "sacs"), ("chapeau", "chapeaux"), ("billet", "billets")),
+           ("sac", "sacs"), ("chapeau", "chapeaux"), ("billet", "billets"), ("crayon", "crayons"),
+           ("ballon", "ballons"), ("couteau", "couteaux"), ("panier", "paniers"), ("manteau", "manteaux"),
+           ("miroir", "miroirs"), ("tapis", "tapis"), ("pull", "pulls"), ("plat", "plats"),
+           ("parapluie", "parapluies")),
 }  # fmt: skip
 FOODS = {
     "en": ("apples", "pears", "carrots", "cherries", "tomatoes", "nuts", "plums", "beans"),

@@ -1,9 +1,9 @@
 """Time, calendar, money and units in English and French: the generator.
 
-Levels: 0 whole hours, neighbouring days and months, coins, large units in small ones; 1 minutes, days of a week, change
-from a note; 2 past the full hour, weeks, prices with cents, small units in large ones; 3 durations, dates, change with
-cents, decimals; 4 past midnight, time zones, days between dates, price by weight, speed; 5 journeys of several parts,
-leap years, percentages, areas and volumes.
+Levels: 0 whole hours, neighbouring days and months, whole euros, large units in small ones; 1 minutes, days of a week,
+larger prices; 2 past the full hour, weeks, prices with cents, small units in large ones; 3 durations, dates, change
+with cents, decimals; 4 past midnight, time zones, days between dates, price by weight, speed; 5 journeys of several
+parts, leap years, percentages, areas and volumes.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ def _coins(rng: Random, language: str, level: int) -> _Made:
 
 def _price(rng: Random, level: int) -> int:
     """Cents: whole euros, then fives of cents."""
-    return 100 * rng.randint(2, 45) if level == 1 else 5 * rng.randint(11, 900)
+    return 100 * rng.randint(2, 9 if level == 0 else 45) if level < 2 else 5 * rng.randint(11, 900)
 
 
 def _change(rng: Random, language: str, level: int) -> _Made:
@@ -184,7 +184,10 @@ def _change(rng: Random, language: str, level: int) -> _Made:
 
 
 def _many(rng: Random, language: str, level: int) -> _Made:
-    price, n = 5 * rng.randint(5, 99) if level == 2 else rng.randint(101, 1999), rng.randint(3, 12)
+    if level < 2:
+        price, n = 100 * rng.randint(2, 9 if level == 0 else 20), rng.randint(2, 9)
+    else:
+        price, n = 5 * rng.randint(5, 99) if level == 2 else rng.randint(101, 1999), rng.randint(3, 12)
     one, several = rng.choice(WARES[language])
     given = {"x": one, "xs": several, "p": money(price, language), "n": str(n)}
     return _Made(given, money(price * n, language), f"{n}x{price}")
@@ -256,8 +259,8 @@ _MAKE: dict[str, Callable[[Random, str, int], _Made]] = {
     "speed": _speed,
 }  # fmt: skip
 _LEVELS = (
-    ("later", "next", "coins", "convert"),
-    ("later", "earlier", "weekday-in", "weekday-ago", "change", "convert"),
+    ("later", "next", "coins", "convert", "convert", "change", "change", "many", "many"),
+    ("later", "later", "earlier", "weekday-in", "weekday-ago", "change", "change", "many", "many", "convert"),
     ("later", "earlier", "weekday-in", "weekday-ago", "many", "convert"),
     ("earlier", "lasts", "date-after", "month-length", "change", "many", "convert"),
     ("overnight", "zone", "days-between", "weekday-of", "by-weight", "sum", "speed", "convert"),

@@ -79,7 +79,11 @@ ASK = {
 }  # fmt: skip
 _KINDS = ("to-words", "to-words", "to-digits", "to-digits", "translate", "translate", "next", "previous", "list",
           "ordinal", "ordinal-digits", "count")  # fmt: skip
+# Few numbers are small: their questions take several at once more often.
+_SMALL_KINDS = (*_KINDS, *["list"] * 6, *["count"] * 2)
 _STEPS = (1, 1, 2, 5, 10)
+# `arithmetic` asks for single numbers, too: one key, so that what one holds out the other does not teach.
+_SPELL = "arithmetic:spell"
 
 # A way to ask that training sees, but not for this kind.
 _HELD_OUT = frozenset(
@@ -96,7 +100,7 @@ def is_held_out(structure: str) -> bool:
 def draw(rng: Random, language: str, level: int, held_out: bool) -> Problem:
     """Make one question about a number; with `held_out`, in a wording that training never sees for its kind."""
     while True:
-        kind = rng.choice(_KINDS)
+        kind = rng.choice(_SMALL_KINDS if level < 3 else _KINDS)
         asked_as = rng.choice(("to-words", "to-digits")) if kind == "list" else kind
         wording = rng.randrange(len(ASK[language][asked_as]))
         structure = f"{f'list-{asked_as}' if kind == 'list' else kind}/{wording}"
@@ -105,14 +109,15 @@ def draw(rng: Random, language: str, level: int, held_out: bool) -> Problem:
     given, answer, key = _make(rng, language, level, kind, asked_as)
     question = ASK[language][asked_as][wording].format(*given)
     question = in_haste(rng, question[0].upper() + question[1:])
-    return Problem(FAMILY, language, level, structure, f"{FAMILY}:{key}", question, answer)
+    key = key if key.startswith(_SPELL) else f"{FAMILY}:{key}"
+    return Problem(FAMILY, language, level, structure, key, question, answer)
 
 
 def _make(rng: Random, language: str, level: int, kind: str, asked_as: str) -> tuple[list[str], str, str]:
     """What is given, the answer, the key."""
     low, high = _ORDINAL_RANGE[level] if kind.startswith("ordinal") else _RANGE[level]
     if kind == "list":
-        values = [_value(rng, low, high) for _ in range(rng.choice((2, 3) if level < 4 else (2,)))]
+        values = [_value(rng, low, high) for _ in range(rng.choice((2, 3, 3, 4) if level < 4 else (2,)))]
         words, digits = [to_words(v, language) for v in values], [_digits(rng, v, language) for v in values]
         given = words if asked_as == "to-digits" else digits
         wanted = words if asked_as == "to-words" else [_plain_digits(v, language) for v in values]
@@ -128,9 +133,9 @@ def _make(rng: Random, language: str, level: int, kind: str, asked_as: str) -> t
         return [*ends, str(step)], ", ".join(said), f"{language}:count:{start},{step},{n}"
     value = _value(rng, low, high)
     if kind == "to-words":
-        return [_digits(rng, value, language)], to_words(value, language), f"{language}:{value}"
+        return [_digits(rng, value, language)], to_words(value, language), f"{_SPELL}:{language}:{value}"
     if kind == "to-digits":
-        return [to_words(value, language)], _plain_digits(value, language), f"{language}:{value}"
+        return [to_words(value, language)], _plain_digits(value, language), f"{_SPELL}:{language}:{value}"
     if kind == "translate":
         return [to_words(value, language)], to_words(value, _OTHER[language]), f"{kind}:{value}"
     if kind == "ordinal":
