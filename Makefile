@@ -21,7 +21,7 @@ CORE := $(VENV)/.core-installed
 DEV := $(VENV)/.dev-installed
 PEERS := $(VENV)/.peers-installed
 ORACLES := .oracles/.installed
-KERNELS := $(wildcard kernels/*)
+KERNELS := $(wildcard kernels/* kernels/*/*)
 BENCH_DIR := build/bench
 
 .PHONY: help setup run test test-all oracles check docs bench default-model clean
@@ -46,7 +46,7 @@ $(CORE): $(PY) pyproject.toml constraints.txt $(KERNELS)
 # What training and the tests need, read from pyproject.toml so that it is said once.
 $(DEV): $(CORE)
 	@$(PY) -c 'import tomllib; extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; \
-	  print(*extras["train"], *extras["dev"], sep="\n")' > $(VENV)/dev-requirements.txt
+	  print(*extras["train"], *extras["data"], *extras["ray"], *extras["dev"], sep="\n")' > $(VENV)/dev-requirements.txt
 	$(PY) -m pip install --quiet --requirement $(VENV)/dev-requirements.txt
 	@touch $@
 

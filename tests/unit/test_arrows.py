@@ -31,7 +31,7 @@ JOINERS = {"__init__", "__main__", "front", "loading", "cli", "apps"}  # they jo
 
 TORCH = {"torch", "torchvision", "torchaudio"}
 ORACLES = {"transformers", "peft", "gguf", "llama_cpp", "onnxruntime", "sklearn", "captum", "transformer_lens",
-           "mlcroissant"}
+           "mlcroissant", "datasketch", "z3", "sympy"}
 CORE = {"numpy", "tokenizers", "safetensors", "click", "rich"}
 EXTRAS = {
     "serve": {"starlette", "uvicorn", "msgspec", "prometheus_client", "llguidance"},
