@@ -5,6 +5,8 @@ from __future__ import annotations
 import filecmp
 import json
 import pickle
+import random
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +31,8 @@ from petitlm.data.tokens.pack import (
     write_shard,
 )
 from petitlm.data.tokens.reader import TokenFiles
-from petitlm.errors import DamagedError, NotFoundError, UsageError
+from petitlm.data.tokens.search import Search, write_suffixes
+from petitlm.errors import DamagedError, NotFoundError, PetitError, UsageError
 from petitlm.tokenizer import Tokenizer
 
 TEXTS = ["", "Hello, world!", "Né à Noël, l'été 1984.", "3 + 4 = 7", "a\n\n  b\t\u00a0c", "日本語 🤖 مرحبا",
@@ -287,3 +290,41 @@ def test_a_tokenizer_without_an_end_token_cannot_pack(tokenizer, tmp_path):
         load_encoder(tmp_path)
     with pytest.raises(NotFoundError):
         load_encoder(tmp_path / "nowhere")
+
+
+def test_changed_bytes_are_read_or_refused(packed, tmp_path):
+    """Whatever became of the files, each document is read or a sentence says what is wrong."""
+    rng, results = random.Random(0), Counter()
+    index = tmp_path / "index"
+    for path in packed.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    write_suffixes(TokenFiles(tmp_path), index)
+    names = [tmp_path / "shard-00001.bin", tmp_path / "shard-00001.idx", index / "shard-00001.sa"]
+    whole = {path: path.read_bytes() for path in names}
+    for _ in range(400):
+        path = rng.choice(names)
+        raw = bytearray(whole[path])
+        for _ in range(rng.randint(1, 3)):
+            at = rng.randrange(min(len(raw), 90) if rng.random() < 0.7 else len(raw))
+            raw[at] = rng.choice([0, 1, 127, 128, 255, raw[at] ^ 1 << rng.randrange(8)])
+        path.write_bytes(raw[: rng.randrange(len(raw))] if rng.random() < 0.2 else raw)
+        try:
+            files = TokenFiles(tmp_path)
+            for number in range(files.n_documents):
+                assert len(files.document(number)) == files.bounds(number)[1] - files.bounds(number)[0]
+            assert files.locate(files.n_tokens - 1).end == files.n_tokens
+            Search(files, index).longest_matches(files.tokens(0, 30).tolist())
+            results["read"] += 1
+        except PetitError as error:
+            results[str(error)[:200]] += 1
+        path.write_bytes(whole[path])
+    assert results["read"] > 50
+    assert len(results) > 12
+
+
+def test_spans_that_are_no_parquet_are_damage(packed, tmp_path):
+    for path in packed.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    damage(tmp_path, "spans.parquet", lambda raw: raw[:-9])
+    with pytest.raises(DamagedError, match="Parquet"):
+        TokenFiles(tmp_path).locate(3)

@@ -31,11 +31,11 @@ class NativeEncoder:
         table = read_json_object(folder / "tokenizer.json" if folder.is_dir() else folder)
         if why := unknown(table):
             raise RefusedError(f"the tokenizer in {folder} {why}, which the kernel does not know")
-        model, added = table["model"], table["added_tokens"] or []
+        model, added = table["model"], table.get("added_tokens") or []
         self._kernel = _text.Bpe(
             _byte_ids(model["vocab"]), _joins(model["vocab"], model["merges"]),
             _added(added, normalized=False), _added(added, normalized=True),
-            any(step["type"] == "Digits" for step in _steps(table["pre_tokenizer"])),
+            any(step["type"] == "Digits" for step in _steps(table.get("pre_tokenizer"))),
         )
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -42,6 +42,10 @@ class TokenFiles:
             if index.n_tokens != len(ids):
                 raise DamagedError(f"{self.folder / shard_name(i)}.bin has {len(ids):,} tokens and its .idx "
                                    f"{index.n_tokens:,}; one of the two is damaged")
+            sizes = index.lengths[:-1].astype(np.int64) * ids.itemsize
+            if (index.places[:1] != 0).any() or (np.diff(index.places) != sizes).any():
+                raise DamagedError(f"{self.folder / shard_name(i)}.idx: its documents do not lie end to end; "
+                                   "import files of another program first")
         self._group, self._names = -1, pa.chunked_array([], pa.binary(16))
         self.first_token = np.concatenate([[0], np.cumsum([len(ids) for ids in self.shards])]).tolist()
         self.first_document = np.concatenate([[0], np.cumsum([len(i.lengths) for i in self.indexes])]).tolist()
@@ -127,7 +131,10 @@ class TokenFiles:
         path = self.folder / SPANS_FILE
         if not path.exists():
             raise NotFoundError(f"{path} is not there; without it nobody can say which document a token is of")
-        file = pq.ParquetFile(path)
+        try:
+            file = pq.ParquetFile(path)
+        except (pa.ArrowException, OSError) as error:
+            raise DamagedError(f"{path} is no Parquet file ({error}); build the corpus again") from None
         if file.metadata.num_rows != self.n_documents:
             raise DamagedError(f"{path} has {file.metadata.num_rows:,} spans and the shards {self.n_documents:,} "
                                "documents; a file is missing or from another corpus")
