@@ -76,7 +76,7 @@ def sign(rows: pa.Table, repeats: Repeats = FINEWEB) -> pa.Table:
     order = pc.index_in(rows["split"].fill_null("train"), pa.array(list(_ORDER)))
     near = pc.is_in(rows["origin"], pa.array(repeats.near_origins, pa.string())).combine_chunks().fill_null(False)
     places = np.flatnonzero(near.to_numpy(zero_copy_only=False))
-    signed = signatures(rows["text"].take(places), repeats)
+    signed = signatures(rows["text"].take(_places(places)), repeats)
     has_words = (signed != NO_WORDS).any(1)  # two texts without words have nothing in common but that
     signed, places = signed[has_words], places[has_words]
     return pa.table([
@@ -103,7 +103,7 @@ def cluster(tables: Iterable[pa.Table], repeats: Repeats = FINEWEB) -> pa.Table:
     _join_problems(signed, repeats, leaders, reasons)
     _join_equal(contents, leaders, reasons)
     _join_near(signed, repeats, leaders, reasons, likeness)
-    return _table(signed, ids, leaders, reasons, likeness)
+    return _table(signed, leaders, reasons, likeness)
 
 
 def apply(rows: pa.Table, clusters: pa.Table) -> Sifted:
@@ -167,7 +167,7 @@ def _join_problems(
     known = np.flatnonzero(pc.is_valid(signed["problem_key"]).to_numpy())
     if not len(known):
         return
-    rows = signed.take(known)
+    rows = signed.take(_places(known))
     keys, order = _matrix(rows["problem_key"], _U64), rows["order"].to_numpy()
     first, _ = _groups(keys[:, 0], keys[:, 1])
     leaks = (order == _TRAIN) & (order[first] != _TRAIN)
@@ -215,6 +215,11 @@ def _lead(
     return leaders, equal
 
 
+def _places(found: NDArray[np.int64]) -> pa.Array:
+    """Indices for `take`, of a type even where there are none."""
+    return pa.array(found, pa.int64())
+
+
 def _matrix(column: pa.ChunkedArray, dtype: np.dtype[Any]) -> NDArray[Any]:
     """A column of binary values of one width as rows of numbers; nulls hold anything."""
     width = cast(pa.FixedSizeBinaryType, column.type).byte_width
@@ -241,17 +246,16 @@ def _shared_buckets(bands: NDArray[Any]) -> tuple[NDArray[np.int32], int]:
 
 
 def _table(
-    signed: pa.Table, ids: NDArray[np.uint64], leaders: NDArray[np.int64], reasons: NDArray[np.int8],
-    likeness: NDArray[np.float64],
-) -> pa.Table:  # fmt: skip
+    signed: pa.Table, leaders: NDArray[np.int64], reasons: NDArray[np.int8], likeness: NDArray[np.float64]
+) -> pa.Table:
     for _ in range(3):  # a copy of a document that joined another one joins that: near, equal, problem
         leaders = leaders[leaders]
     sizes = np.bincount(leaders, minlength=len(leaders))[leaders]
     wanted = np.flatnonzero(sizes > 1)
-    name = signed["doc_id"].combine_chunks()
     dropped = reasons[wanted] >= 0
+    ids = signed["doc_id"]
     made = pa.table([
-        signed["doc_id"].take(wanted), name.take(pa.array(leaders[wanted])), sizes[wanted].astype(np.int32),
+        ids.take(_places(wanted)), ids.take(_places(leaders[wanted])), sizes[wanted].astype(np.int32),
         ~dropped, pa.array(np.array(list(REASONS), object)[reasons[wanted]], pa.string(), mask=~dropped),
         pa.array(likeness[wanted].astype(np.float32), mask=~dropped),
     ], schema=CLUSTERS)  # fmt: skip

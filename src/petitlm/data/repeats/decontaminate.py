@@ -95,64 +95,67 @@ class Decontaminate:
 
 def find(index: Index, texts: pa.Array | pa.ChunkedArray) -> dict[int, list[Hit]]:
     """For each text that holds something of an item, what; the largest share first."""
-    found: dict[int, dict[int, set[int]]] = {}  # text -> needle -> its keys
+    found = _expanded(index, _runs(index, texts))
+    kinds = index.arrays["needle_kind"]
+    is_part = kinds[found[:, 1]] == PART
+    alone = np.concatenate([found[~is_part][:, [0, 1, 3]], _structures(index, texts)])
+    n_needles, n_keys = len(kinds), len(index.arrays["keys"])
+    # One number for text, needle and key: 2^63 is enough for tables of ten million texts and the keys of benchmarks.
+    held = np.sort((alone[:, 0] * n_needles + alone[:, 1]) * n_keys + alone[:, 2])
+    held = held[np.diff(held, prepend=-1) > 0] // max(n_keys, 1)
+    starts = np.flatnonzero(np.diff(held, prepend=-1))
+    pairs, counts = held[starts], np.diff(starts, append=len(held))
+    hits: dict[int, list[Hit]] = {}
+    for pair, n_found in zip(pairs.tolist(), counts.tolist(), strict=True):
+        hits.setdefault(pair // n_needles, []).append(_hit(index, pair % n_needles, n_found))
     places: dict[int, dict[int, list[int]]] = {}  # text -> part of a group -> where
-    for text, word, key in _runs(index, texts):
-        for needle in _owners(index, key):
-            if index.arrays["needle_kind"][needle] == PART:
-                places.setdefault(text, {}).setdefault(needle, []).append(word)
-            else:
-                found.setdefault(text, {}).setdefault(needle, set()).add(key)
-    for text, needle, key in _structures(index, texts):
-        found.setdefault(text, {}).setdefault(needle, set()).add(key)
-    hits = {text: [_hit(index, needle, len(keys)) for needle, keys in mine.items()] for text, mine in found.items()}
+    for text, needle, word, _ in found[is_part].tolist():
+        places.setdefault(text, {}).setdefault(needle, []).append(word)
     for text, mine in places.items():
         if together := list(_together(index, mine)):
             hits.setdefault(text, []).extend(together)
     return {text: sorted(mine, key=lambda hit: (-hit.share, hit.kind, hit.item)) for text, mine in hits.items()}
 
 
-def _runs(index: Index, texts: pa.Array | pa.ChunkedArray) -> Iterator[tuple[int, int, int]]:
+def _runs(index: Index, texts: pa.Array | pa.ChunkedArray) -> NDArray[np.int64]:
     """(text, word, key) of known runs, in the texts that hold one that is worth a look."""
     keys, lengths, strong = index.arrays["keys"], index.lengths, index.arrays["strong"].astype(bool)
     if minhash.native is None:
         warn_slow()
-        found = np.array(reference.known_runs(texts.to_pylist(), keys, lengths), np.int64).reshape(-1, 3)
-        yield from _worth(found, strong, 0)
-        return
-    before = 0
-    for data, starts in text_buffers(texts):
-        found = minhash.native.known_runs(data, starts, *fold(), keys, lengths)
-        yield from _worth(found, strong, before)
-        before += len(starts) - 1
+        found = [np.array(reference.known_runs(texts.to_pylist(), keys, lengths), np.int64).reshape(-1, 3)]
+    else:
+        found, before = [np.zeros((0, 3), np.int64)], 0
+        for data, starts in text_buffers(texts):
+            found.append(minhash.native.known_runs(data, starts, *fold(), keys, lengths) + [before, 0, 0])
+            before += len(starts) - 1
+    runs = np.concatenate(found)
+    return runs[np.isin(runs[:, 0], runs[strong[runs[:, 2]], 0])]
 
 
-def _worth(found: NDArray[np.int64], strong: NDArray[np.bool_], before: int) -> Iterator[tuple[int, int, int]]:
-    chosen = found[np.isin(found[:, 0], found[strong[found[:, 2]], 0])] + [before, 0, 0]
-    yield from map(tuple, chosen.tolist())
+def _expanded(index: Index, runs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(text, word, key) -> (text, needle, word, key) for every needle that has the key."""
+    first = index.arrays["first"]
+    begin, n = first[runs[:, 2]], np.diff(first)[runs[:, 2]]
+    rows = np.repeat(runs, n, axis=0)
+    at = np.arange(len(rows)) - np.repeat(np.cumsum(n) - n, n) + np.repeat(begin, n)
+    return np.stack([rows[:, 0], index.arrays["owners"][at], rows[:, 1], rows[:, 2]], axis=1).astype(np.int64)
 
 
-def _structures(index: Index, texts: pa.Array | pa.ChunkedArray) -> Iterator[tuple[int, int, int]]:
+def _structures(index: Index, texts: pa.Array | pa.ChunkedArray) -> NDArray[np.int64]:
     """(text, needle, key) of known programs and calculations."""
-    place = _structural_keys(index)
-    if not place:
-        return
-    for i in pc.indices_nonzero(pc.fill_null(pc.match_substring_regex(texts, "def |="), False)).to_pylist():
+    place, found = _structural_keys(index), []
+    looked = pc.match_substring_regex(texts, "def |=") if place else pa.array([], pa.bool_())
+    for i in pc.indices_nonzero(pc.fill_null(looked, False)).to_pylist():
         said = texts[i].as_py()
-        for key in (*code_keys(said), *maths_keys(said)):
-            if (at := place.get(int.from_bytes(key, "little"))) is not None:
-                yield from ((i, needle, at) for needle in _owners(index, at))
+        keys = (place.get(int.from_bytes(key, "little")) for key in (*code_keys(said), *maths_keys(said)))
+        found += [(i, 0, key) for key in keys if key is not None]
+    return _expanded(index, np.array(found, np.int64).reshape(-1, 3))[:, [0, 1, 3]]
 
 
 @functools.lru_cache(2)
 def _structural_keys(index: Index) -> dict[int, int]:
     kinds = index.arrays["needle_kind"][index.arrays["owners"][index.arrays["first"][:-1]]]
     return {int(index.arrays["keys"][at]): int(at) for at in np.flatnonzero((kinds == CODE) | (kinds == MATHS))}
-
-
-def _owners(index: Index, key: int) -> list[int]:
-    first = index.arrays["first"]
-    return index.arrays["owners"][first[key] : first[key + 1]].tolist()
 
 
 def _hit(index: Index, needle: int, n_found: int) -> Hit:

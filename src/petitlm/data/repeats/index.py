@@ -34,7 +34,9 @@ TEXT, CODE, MATHS, PART = range(4)
 STRONG_WORDS = 3
 """Parts of fewer words are looked at only in documents that hold something longer of a benchmark."""
 
-_INSIDE = re.compile(r"(?<=[^\W_])(?:[^\w\s]|_)+(?=[^\W_])")
+_INSIDE = tuple(re.compile(rf"(?<=[^\W_]){signs}(?=[^\W_])") for signs in (
+    r"(?:[^\w\s]|_)+", r"(?:(?=[!-~])[^\w\s]|_)+", "['’ʼ`]"))  # fmt: skip
+"""Punctuation inside of words: all of it, ASCII's, apostrophes."""
 
 _ARRAYS = {
     "keys": np.uint64, "first": np.int64, "owners": np.int32,  # needles of key i: owners[first[i] : first[i + 1]]
@@ -123,26 +125,26 @@ def _check(arrays: dict[str, NDArray[Any]], index: Index, path: Path | str) -> N
 class _Builder:
     """Needles as they are found."""
 
-    owners: dict[int, list[int]] = field(default_factory=dict)
-    strong: set[int] = field(default_factory=set)
+    keys: list[int] = field(default_factory=list)
+    n_keys: list[int] = field(default_factory=list)  # of each needle, in the order of `needles`
+    strong: list[bool] = field(default_factory=list)  # likewise
     needles: list[tuple[int, int, int, int, int]] = field(default_factory=list)  # item, kind, keys, words, group
     groups: list[tuple[int, int, int]] = field(default_factory=list)  # principal needle, parts, words of all
     seen: set[tuple[int, ...]] = field(default_factory=set)
     run_words: set[int] = field(default_factory=set)
     unknowable: list[str] = field(default_factory=list)
 
-    def add(self, item: int, kind: int, keys: list[int], words: int, group: int = -1, strong: bool = True) -> int:
+    def add(self, item: int, kind: int, keys: list[int], words: int, group: int = -1, strong: bool = True) -> None:
         """A needle of these keys; of two needles that are enough alone, the second one with equal keys is none."""
-        alone = tuple(keys)
-        if group < 0 and alone in self.seen:
-            return -1
-        self.seen |= {alone} if group < 0 else set()
-        needle = len(self.needles)
-        self.needles.append((item, kind, len(set(keys)), words, group))
-        for key in set(keys):
-            self.owners.setdefault(key, []).append(needle)
-        self.strong |= set(keys) if strong else set()
-        return needle
+        keys = list(dict.fromkeys(keys))
+        if group < 0:
+            if (alone := tuple(keys)) in self.seen:
+                return
+            self.seen.add(alone)
+        self.needles.append((item, kind, len(keys), words, group))
+        self.keys += keys
+        self.n_keys.append(len(keys))
+        self.strong.append(strong)
 
     def runs(self, text: str) -> tuple[int, list[int]]:
         """Words of a text, and the keys of its runs of 13 words; of all words, where there are fewer."""
@@ -177,14 +179,15 @@ class _Builder:
             self.add(number, PART, [key for _, keys in forms for key in keys], size, group, strong)
 
     def arrays(self, item_task: list[int], problems: Iterable[bytes]) -> dict[str, NDArray[Any]]:
-        keys = np.array(sorted(self.owners), np.uint64)
-        lists = [self.owners[int(key)] for key in keys]
+        keys, owners = np.array(self.keys, np.uint64), np.repeat(np.arange(len(self.needles)), self.n_keys)
+        by_key = np.argsort(keys, kind="stable")  # owners of a key in the order of their items
+        keys, first = np.unique(keys[by_key], return_index=True)
+        strong = np.repeat(np.array(self.strong, bool), self.n_keys)[by_key]
         needles = np.array(self.needles, np.int64).reshape(-1, 5)
         groups = np.array(self.groups, np.int64).reshape(-1, 3)
         made = {
-            "keys": keys, "first": np.cumsum([0, *map(len, lists)]),
-            "owners": np.array([needle for owned in lists for needle in owned]),
-            "strong": np.array([int(key) in self.strong for key in keys]),
+            "keys": keys, "first": np.append(first, len(owners)), "owners": owners[by_key],
+            "strong": np.logical_or.reduceat(strong, first) if len(keys) else strong,
             **dict(zip(("needle_item", "needle_kind", "needle_keys", "needle_words", "needle_group"), needles.T,
                        strict=True)),
             **dict(zip(("group_principal", "group_parts", "group_words"), groups.T, strict=True)),
@@ -221,9 +224,11 @@ def build_index(paths: Iterable[Path | str], problems: Iterable[bytes] = ()) -> 
 
 
 def forms(text: str) -> list[str]:
-    """A text, and the same without the punctuation inside of words: `don't` may come as `don t` and as `dont`."""
-    joined = _INSIDE.sub("", text)
-    return [text] if joined == text else [text, joined]
+    """A text as it is, and without some or all of the punctuation inside of words.
+
+    `world's 1-year-old` may come as `world s 1 year old`, and, from tools that delete signs, as `worlds 1yearold`.
+    """
+    return list(dict.fromkeys([text, *(signs.sub("", text) for signs in _INSIDE)]))
 
 
 def run_keys(text: str) -> tuple[int, list[int]]:
