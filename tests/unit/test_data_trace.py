@@ -160,6 +160,22 @@ def test_an_index_of_another_corpus_is_made_again(tmp_path: Path) -> None:
     assert index_folder(open_corpus(folder)) is None
 
 
+def test_a_corpus_that_cannot_be_written_beside_is_traced_all_the_same(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus = open_corpus(make_corpus(tmp_path / "small"))
+
+    def refuse(corpus: Corpus, folder: Path | None = None) -> Path:
+        if folder is None:
+            raise PermissionError(13, "Permission denied", str(corpus.folder))
+        return write_index(corpus, folder)
+
+    monkeypatch.setattr("petitlm.data.provenance.trace.write_index", refuse)
+    trace = Trace(corpus)
+    assert trace.everything().n_documents == 30
+    assert trace.tokens(5, 6).n_documents == 1
+    assert not (corpus.folder / "index").exists()
+
+
 @pytest.mark.parametrize(("change", "said"), [
     ({"schema": 2}, "schema 2"), ({"files": None}, "'files'"), ({"n_tokens": "many"}, "'n_tokens'"),
     ({"files": [{"path": "../up", "bytes": 1, "rows": 1, "sha256": ""}]}, r"\.\./up"),

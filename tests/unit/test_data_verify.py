@@ -141,6 +141,7 @@ def test_an_answer_that_cuts_a_character_is_found(folder: Path) -> None:
     ("rejected/verify/part-00000.parquet", lambda rows: rows[0].update(reason="mood"), "rejections of verify, mood"),
     ("rejected/verify/part-00000.parquet", lambda rows: rows.clear(), "1 rejections of verify, wrong-answer"),
     ("sources.parquet", lambda rows: rows.clear(), "not in sources.parquet: 30"),
+    ("sources.parquet", lambda rows: rows[0].update(source_id=None), "not in sources.parquet: 12"),
 ])
 def test_other_tables_that_do_not_fit_are_named(folder: Path, table: str, change: Callable[[Rows], object],
                                                 said: str) -> None:

@@ -85,7 +85,8 @@ def _front_matter(facts: Facts) -> str:
     languages = [code for code in facts.by["language"] if code not in ("und", "")]
     size = next(name for most, name in _SIZES if facts.total.documents < most)
     licences = sorted(facts.by["licence"])
-    one = licences[0].lower() if len(licences) == 1 and " " not in licences[0] else "other"
+    is_one = len(licences) == 1 and " " not in licences[0] and not licences[0].startswith("LicenseRef")
+    one = licences[0].lower() if is_one else "other"
     return "\n".join(["---", f"pretty_name: {facts.corpus.name}", f"license: {one}", "language:",
                       *(f"- {code}" for code in sorted(languages)), "size_categories:", f"- {size}",
                       "task_categories:", "- text-generation", "---"])

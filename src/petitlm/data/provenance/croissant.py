@@ -63,8 +63,9 @@ def croissant(facts: Facts, url: str = "", published: str = "") -> dict[str, Any
 
 def _licence(expression: str) -> str:
     """The address of a licence where it is one, the SPDX expression where it is several."""
-    one = expression.replace("-", "").replace(".", "").isalnum() and expression != "unknown"
-    return f"https://spdx.org/licenses/{expression}.html" if one else expression
+    unlisted = expression.startswith(("unknown", "LicenseRef"))
+    is_one = expression.replace("-", "").replace(".", "").isalnum() and not unlisted
+    return f"https://spdx.org/licenses/{expression}.html" if is_one else expression
 
 
 def _entity(source: Source) -> dict[str, Any]:

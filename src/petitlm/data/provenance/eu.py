@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from petitlm.data.provenance.cards import ORIGINS, language_name, share, table
 from petitlm.data.provenance.facts import Facts, Source
+from petitlm.data.sources.licences import REASONS
 
 TO_FILL = "*To be filled in by the provider.*"
 FIELDS = ("provider", "contact", "representative", "model", "placed", "collected")
@@ -129,7 +130,7 @@ def _rights(facts: Facts) -> list[str]:
     licences = table(["licence", "documents", "tokens"],
                      [[name or "none", f"{n.documents:,}", f"{n.tokens:,}"] for name, n in facts.by["licence"].items()])
     gate = sum(n for stage in facts.corpus.manifest["stages"] for reason, n in stage["reasons"].items()
-               if "licen" in reason)
+               if reason in REASONS)
     return ["Every document has a licence, and a policy of the recipe admits or refuses it before anything else is "
             f"done with it; {gate:,} documents were refused for their licence. How licences are known: {kinds} "
             "(declared: somebody says so; computed: the program's own; corroborated: a licence file was hashed).",

@@ -49,15 +49,17 @@ RULES = (
     *(_documents(f"have a value of {name} that is not on the list", f"{name} NOT IN ({_listed(values)})")
       for name, values in _CLOSED.items()),
     _documents("come from a source that is not in sources.parquet",
-               "source_id IS NULL OR source_id NOT IN (SELECT source_id FROM sources)"),
+               "source_id IS NULL OR source_id NOT IN (SELECT source_id FROM sources WHERE source_id IS NOT NULL)"),
     _documents("came in by a run that is not in activities.parquet",
-               "activity_id IS NOT NULL AND activity_id NOT IN (SELECT activity_id FROM activities)"),
+               "activity_id IS NOT NULL "
+               "AND activity_id NOT IN (SELECT activity_id FROM activities WHERE activity_id IS NOT NULL)"),
     _documents("have an answer that does not lie inside their text, after the one before",
                "len(list_filter(answers, lambda a, i: a.start > a.\"end\" OR a.\"end\" > n_bytes "
                "OR a.start < coalesce(answers[i - 1].\"end\", 0))) > 0"),
     Rule("were made from a document that is neither kept nor rejected",
          "SELECT lower(hex(doc_id)) FROM (SELECT doc_id, unnest(parents) AS parent FROM documents) "
-         "WHERE parent NOT IN (SELECT doc_id FROM documents) AND parent NOT IN (SELECT doc_id FROM rejected)"),
+         "WHERE parent NOT IN (SELECT doc_id FROM documents) "
+         "AND parent NOT IN (SELECT doc_id FROM rejected WHERE doc_id IS NOT NULL)"),
     Rule("are their own ancestors",
          "WITH RECURSIVE edges AS (SELECT doc_id, unnest(parents) AS parent FROM documents), "
          "up AS (SELECT doc_id AS child, parent FROM edges UNION SELECT up.child, edges.parent FROM up JOIN edges "

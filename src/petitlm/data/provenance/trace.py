@@ -6,8 +6,12 @@ document, one row group of the one file that it lies in; none but a text without
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -46,7 +50,7 @@ class Trace:
     def __init__(self, corpus: Corpus, threads: int = 2) -> None:
         """Open the index, and make it first where there is none yet (about a minute for ten million documents)."""
         self.corpus = corpus
-        folder = index_folder(corpus) or write_index(corpus)
+        folder = index_folder(corpus) or self._make_index()
         self._parts = corpus.tables("documents")
         self._db = duckdb.connect()
         self._db.execute("SET threads = ?", [threads])
@@ -57,6 +61,15 @@ class Trace:
             for name in ("positions", "documents", "origins", "kinds"))
         self._kinds = {row["kind"]: row for row in rows_of(self._db.execute(f"FROM {kinds}"))}
         self._pages = page_firsts(folder)
+
+    def _make_index(self) -> Path:
+        """Write the index beside the corpus; where nothing can be written, for the life of this object."""
+        try:
+            return write_index(self.corpus)
+        except OSError:
+            held = tempfile.mkdtemp(prefix="petit-index-")
+            weakref.finalize(self, shutil.rmtree, held, True)
+            return write_index(self.corpus, Path(held) / "index")
 
     @property
     def n_positions(self) -> int:
