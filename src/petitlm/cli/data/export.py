@@ -40,11 +40,9 @@ def command(folder: Path, kind: str, out: Path, splits: tuple[str, ...], as_json
 
 
 def _jsonl(paths: list[Path], out: Path, splits: tuple[str, ...]) -> dict[str, int]:
-    import pyarrow.parquet as pq
-
     from petitlm.data.corpus.schema import SPLITS
-    from petitlm.data.tokens.exporters import to_jsonl
+    from petitlm.data.tokens.exporters import tables_in, to_jsonl
 
     if unknown := set(splits) - set(SPLITS):
         raise UsageError(f"--split {sorted(unknown)[0]!r} is none; choose among {', '.join(SPLITS)}")
-    return to_jsonl((pq.read_table(path) for path in paths), out, splits)
+    return to_jsonl(tables_in(paths), out, splits)

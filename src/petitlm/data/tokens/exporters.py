@@ -146,6 +146,13 @@ def to_jsonl(tables: Iterable[pa.Table], path: Path, splits: Collection[str] = (
     return {"documents": count}
 
 
+def tables_in(paths: Iterable[Path]) -> Iterator[pa.Table]:
+    """The tables of Parquet files, a row group at a time."""
+    for path in paths:
+        file = pq.ParquetFile(path)
+        yield from (file.read_row_group(group) for group in range(file.num_row_groups))
+
+
 def _gzipped(chunk: bytes) -> bytes:
     return gzip.compress(chunk, mtime=0)  # members end to end are one file; without a clock: same rows, same bytes
 
