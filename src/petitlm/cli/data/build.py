@@ -34,6 +34,8 @@ def command(recipe: Path, out: Path | None, root: Path | None, n: int, on_ray: b
     from petitlm.data.corpus.build import build
     from petitlm.data.corpus.recipe import read_recipe
     from petitlm.data.corpus.workers import workers
+    from petitlm.data.provenance.corpus import open_corpus
+    from petitlm.data.provenance.reports import write_reports
 
     out = out or Path("corpora") / read_recipe(recipe, root).name
     team = workers(n, on_ray or ray_address is not None, ray_address)
@@ -42,6 +44,7 @@ def command(recipe: Path, out: Path | None, root: Path | None, n: int, on_ray: b
             made = build(recipe, out, team, report, root, keep_work)
     finally:
         team.close()
+    write_reports(open_corpus(made.folder), made.folder / "reports")
     show(made, as_json)
 
 
@@ -64,4 +67,4 @@ def show(made: Corpus, as_json: bool) -> None:
     for name in manifest["absent_sources"]:
         note(f"source {name} is not there and was left out")
     click.echo(f"manifest {made.identity}")
-    note(f"in {made.folder}; next: petit data card {made.folder}, petit data trace {made.folder} --help")
+    note(f"report and cards: {made.folder / 'reports'}; next: petit data trace {made.folder} --help")
