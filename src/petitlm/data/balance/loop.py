@@ -91,7 +91,7 @@ class Loop:
             return self._stop("budget")
         self.n_rounds += 1
         for call, place in ((call, _place_of(call)) for call in calls):
-            tally = self.tallies.setdefault(place, Tally())
+            tally = self.tallies.setdefault(place, Tally(kept=have.get(place, 0)))
             tally.drafted[call.family] = tally.drafted.get(call.family, 0) + call.count
             self.n_drafts += call.count
         return calls

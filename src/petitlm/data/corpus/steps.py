@@ -316,18 +316,21 @@ def gather_rejected(folder: Path, payload: tuple[Sequence[Sharded], Sequence[Pat
 def weights_of(tokens: Mapping[str, int], shares: Mapping[str, float], max_epochs: float) -> dict[str, float]:
     """Times that a pass shows each group's documents, so that their tokens have the wanted shares.
 
-    The pass is as long as it can be without showing a document more than `max_epochs` times; a group that is not in
-    `shares` is left out of training. Without shares everything is shown once.
+    A pass is as long as all groups that have a share, once. A group too small for its share is shown `max_epochs`
+    times, and what it cannot give is shared by the others. A group without a share is not shown; without any shares
+    everything is shown once.
     """
     if not shares:
         return dict.fromkeys(tokens, 1.0)
-    total = sum(shares.get(group, 0.0) for group, n in tokens.items() if n)
-    wanted = {group: shares.get(group, 0.0) / total for group in tokens} if total else dict.fromkeys(tokens, 0.0)
-    # A pass of T tokens shows group g wanted[g] * T / tokens[g] times; the scarcest one sets T ...
-    longest = min((max_epochs * n / wanted[g] for g, n in tokens.items() if n and wanted[g]), default=0.0)
-    # ... but no pass needs to be longer than what shows every wanted group once.
-    once = max((n / wanted[g] for g, n in tokens.items() if n and wanted[g]), default=0.0)
-    length = min(longest, once)
-    return {g: float(np.float32(wanted[g] * length / n)) if n else 0.0 for g, n in tokens.items()}
-
-
+    open_groups = {group: shares[group] for group, n in tokens.items() if n and shares.get(group)}
+    left = float(sum(tokens[group] for group in open_groups))
+    weights = dict.fromkeys(tokens, 0.0)
+    while open_groups:
+        total = sum(open_groups.values())
+        wanted = {group: share / total * left / tokens[group] for group, share in open_groups.items()}
+        scarce = [group for group, weight in wanted.items() if weight > max_epochs]
+        for group in scarce or wanted:
+            weights[group] = float(np.float32(min(wanted[group], max_epochs)))
+            left -= weights[group] * tokens[group]
+            del open_groups[group]
+    return weights
