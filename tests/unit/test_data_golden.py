@@ -60,6 +60,38 @@ def test_a_small_mixture_gives_the_same_texts() -> None:
     assert make_records(Mixture(1500, 150, seed=1, families=families)).manifest()["text_sha256"] == GOLDEN_MIXTURE
 
 
+# sha256 of 200 drafts of every level of the families that came later, of their version 1.
+GOLDEN_LEVELS = {
+    ("arithmetic", "en"): "160529e1e4a3ad925ca51a6c33d506b7",
+    ("arithmetic", "fr"): "0dac4fba69cdbf20133c8e8b3fc0b752",
+    ("passages", "en"): "0dcaddd924f0134b1e10a7acc95515a5",
+    ("passages", "fr"): "a3efa5326b46dde828348f85c91af668",
+    ("number-words", "en"): "7580f9a5acfb2c9fec9d83c04bdc0aa8",
+    ("number-words", "fr"): "eed634cd7cf150718a064d7041b35df0",
+    ("word-problems", "en"): "656a5b92feec2ccbc83d331af2280c49",
+    ("word-problems", "fr"): "b58790ca188d690b9b0b774965cbcfc1",
+    ("measures", "en"): "34036fa631b45a0686b7ebeeec673e6b",
+    ("measures", "fr"): "dffc5a5741f6a9a3f337d3087ce18f61",
+}
+
+
+def digest_of_levels(family: str, language: str) -> str:
+    digest = hashlib.sha256()
+    for level in range(6):
+        rng = Random(level)
+        for draft in range(200):
+            p = GENERATORS[family].draw(rng, language, level, draft % 5 == 0)
+            said = [p.family, p.language, p.level, p.structure, p.key, p.question, p.answer, p.context, p.foil]
+            digest.update(json.dumps(said).encode())
+    return digest.hexdigest()[:32]
+
+
+@pytest.mark.parametrize(("family", "language"), GOLDEN_LEVELS)
+def test_all_levels_give_what_their_version_gave(family: str, language: str) -> None:
+    assert GENERATORS[family].version == 1
+    assert digest_of_levels(family, language) == GOLDEN_LEVELS[family, language]
+
+
 @pytest.mark.slow
 def test_all_records_of_the_shipped_model_are_made_again() -> None:
     card = json.loads((Path(petitlm.__file__).parent / "models" / "default" / "run.json").read_text())

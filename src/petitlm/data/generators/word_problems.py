@@ -108,7 +108,8 @@ class _Story:
     def tell(self, move: str, a: int = 0, b: int = 0) -> None:
         """Add the sentence of a move."""
         self.moves.append(move)
-        self.sentences.append(self.say(self.rng.choice(TELL[self.theme][self.language][move]), a, b))
+        told = "twice" if move == "times" and b == 2 else move
+        self.sentences.append(self.say(self.rng.choice(TELL[self.theme][self.language][told]), a, b))
 
     def number(self, low: int = 2, high: int = 0) -> int:
         """A number of the size of the level, or up to `high`."""

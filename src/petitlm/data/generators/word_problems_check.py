@@ -24,7 +24,7 @@ _SENTENCES = {
         ("product", r"(?P<who>\w+) has (?P<a>\d+) \w+ of (?P<b>\d+) \w+"),
         ("than+", r"(?P<who>\w+) has (?P<b>\d+) more than (?P<than>\w+)"),
         ("than-", r"(?P<who>\w+) has (?P<b>\d+) fewer than (?P<than>\w+)"),
-        ("than*", r"(?P<who>\w+) has (?P<b>\d+) times as many as (?P<than>\w+)"),
+        ("than*", r"(?P<who>\w+) has (?:(?P<b>\d+) times|twice) as many as (?P<than>\w+)"),
         ("+", r"(?:(?:She|He) (?:gets|finds)|\w+ gives \w+) (?P<b>\d+) more"),
         ("+product", r"(?:She|He) (?:buys|gets) (?P<a>\d+) \w+ of (?P<b>\d+)"),
         ("-", r"(?:She|He) (?:gives (?P<b>\d+) (?:away|to \w+)|loses (?P<b2>\d+)(?: of them)?)"),
@@ -56,7 +56,7 @@ _SENTENCES = {
         ("product", r"(?P<who>\w+) a (?P<a>\d+) \w+ de (?P<b>\d+) \w+"),
         ("than+", r"(?P<who>\w+) en a (?P<b>\d+) de plus qu(?:e |')(?P<than>\w+)"),
         ("than-", r"(?P<who>\w+) en a (?P<b>\d+) de moins qu(?:e |')(?P<than>\w+)"),
-        ("than*", r"(?P<who>\w+) en a (?P<b>\d+) fois autant qu(?:e |')(?P<than>\w+)"),
+        ("than*", r"(?P<who>\w+) en a (?:(?P<b>\d+)|deux) fois autant qu(?:e |')(?P<than>\w+)"),
         ("+", r"(?:Elle|Il) en (?:reçoit|trouve) (?P<b>\d+) de plus|\w+ en donne (?P<b2>\d+) de plus à \w+"),
         ("+product", r"(?:Elle|Il) (?:achète|reçoit) (?P<a>\d+) \w+ de (?P<b>\d+)"),
         ("-", r"(?:Elle|Il) en (?:donne (?P<b>\d+)(?: à \w+)?|(?:perd|égare) (?P<b2>\d+))"),
@@ -139,7 +139,7 @@ class _Tale:
 
     def tell(self, act: str, part: dict[str, str | None]) -> None:
         """Change the amount by one sentence."""
-        a, b = int(part.get("a") or 0), int(part.get("b") or part.get("b2") or 0)
+        a, b = int(part.get("a") or 0), int(part.get("b") or part.get("b2") or 2 * (act == "than*"))  # none: twice
         self.given.update([n for n in (a, b) if n])
         self.who = part.get("who") or self.who
         if act == "start":
