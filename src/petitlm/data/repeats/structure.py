@@ -106,7 +106,7 @@ def _without_docstring(node: ast.AST, body: list[ast.stmt] | ast.AST) -> list[as
 # Read token by token, so that no text makes it slow: a number, a sign, what may stand between them; all else ends it.
 _EQUAL = re.compile(r"[0-9)%]\s*=\s*[-−(]*\s*[$€£]?\.?[0-9]")  # texts without it have no equation
 _TOKEN = re.compile(r"(\.?[0-9][0-9.,\u00a0\u202f]*)|([-−–+*×·x/÷:=()])|(\s+|[$€£%])|(.)")
-_MAX_TERMS = 64
+_MAX_PARTS = 64  # numbers and signs of a calculation; what is longer is none
 _SIGNS = dict(zip("-−–*×·x/÷:+()", "---****///+()", strict=True))
 
 
@@ -133,7 +133,7 @@ def equations(text: str) -> list[str]:
                 found.append(equation)
             left = []
         elif number:
-            if chain and (chain[-1][-1].isdigit() or len(chain) > _MAX_TERMS):
+            if chain and chain[-1][-1].isdigit() and len(chain) <= _MAX_PARTS:
                 chain.clear()  # two numbers side by side
             chain.append(_plain(number))
         elif sign == "=":
@@ -148,7 +148,7 @@ def equations(text: str) -> list[str]:
 def _canonical(left: list[str], result: str) -> str | None:
     """One form of an equation; None where what is before "=" is no calculation."""
     signs = {part for part in left[1:] if part in "+-*/()"}
-    if len(left) < 3 or not signs & set("+-*/") or left[-1][-1] not in "0123456789)":
+    if not 3 <= len(left) <= _MAX_PARTS or not signs & set("+-*/") or left[-1][-1] not in "0123456789)":
         return None
     if signs in ({"+"}, {"*"}) and left[0][-1].isdigit():  # the order of the terms does not matter
         return signs.pop().join(sorted(part for part in left if part[-1].isdigit())) + f"={result}"
