@@ -13,6 +13,7 @@ from doc_examples import ROOT, documents
 
 from petitlm import look
 from petitlm.cli import VERBS, petit
+from petitlm.cli.data import command as data_command
 from petitlm.cli.look import command as look_command
 
 NOUNS = ("model", "tokenizer", "checkpoint", "engine", "record", "run", "trace", "report")
@@ -29,11 +30,13 @@ def problems() -> Iterator[str]:
         if not (ROOT / "docs" / f"{noun}.md").is_file():
             yield f"docs/{noun}.md is missing: each noun has a page"
     for verb in VERBS:
-        if verb != "look":  # a group: its own verbs have the pages
+        if verb not in ("look", "data"):  # groups: their own verbs have the pages
             yield from undocumented_options(ROOT / "docs" / "commands" / f"{verb}.md", petit, verb)
     for verb in look_command.list_commands(click.Context(look_command)):
         yield from undocumented_options(ROOT / "docs" / "look" / f"{verb}.md", look_command, verb, SHARED)
     yield from unnamed(ROOT / "docs" / "look.md", SHARED)
+    for verb in data_command.list_commands(click.Context(data_command)):
+        yield from undocumented_options(ROOT / "docs" / "data" / f"{verb}.md", data_command, verb)
     yield from undocumented_names()
     yield from undocumented_verbs()
     yield from twins()

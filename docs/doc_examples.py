@@ -27,6 +27,8 @@ FENCE = re.compile(r"(?:<!-- example: (?P<note>[^>]*?) -->\n)?^```(?P<kind>conso
 RUNNABLE = re.compile(r"(petit\b|[^|]*\| *petit\b)")
 # What two runs of one command differ in: speeds, durations, and how much they led petit to guess.
 MASKS = ((re.compile(r" · \d+ of \d+ guesses right"), ""),
+         # What a corpus is made by has a part in its name: its identity changes with petit's own code.
+         (re.compile(r"\b[0-9a-f]{64}\b"), "SHA256"),
          (re.compile(r"[\d,]+\.\d+ tokens/s"), "N tokens/s"), (re.compile(r"[\d,]+\.\d+ s\b"), "N s"))
 
 
@@ -80,10 +82,12 @@ def run_step(command: str, folder: Path) -> tuple[int, str]:
 
 
 def run_example(example: Example, folder: Path) -> Example:
-    """Run an example and return it with the output that it gave now.
+    """Run an example, beside the checkout's recipes, and return it with the output that it gave now.
 
     Raises: AssertionError if a command ends with another exit code than the docs say.
     """
+    if not (folder / "recipes").exists():
+        (folder / "recipes").symlink_to(ROOT / "recipes")
     if example.kind == "python":
         script = folder / "example.py"
         script.write_text(example.body, "utf-8")

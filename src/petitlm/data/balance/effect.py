@@ -43,10 +43,9 @@ class Measured:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values with 95 % intervals."""
-        return {**self.cell._asdict(), "n": self.n, **{
-            name: {"right": right, "share": round(right / self.n, 4),
-                   "interval_95": [round(x, 4) for x in wilson_interval(right, self.n)]}
-            for name, right in (("before", self.before), ("after", self.after))}}
+        counts = {"before": [self.before, self.n], "after": [self.after, self.n]}
+        return {**self.cell._asdict(), **counts,
+                **{f"{name}_interval_95": [round(x, 4) for x in wilson_interval(*of)] for name, of in counts.items()}}
 
 
 def training_rows(folder: Path, tokenizer: Encoder, prompt_weight: float,
