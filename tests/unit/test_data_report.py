@@ -12,6 +12,8 @@ import pytest
 from small_corpus import change_rows, make_corpus
 
 from petitlm.cli import invoke
+from petitlm.data.balance.effect import Measured
+from petitlm.data.balance.grid import Cell
 from petitlm.data.corpus.schema import content_id
 from petitlm.data.corpus.stage import canonical
 from petitlm.data.provenance.corpus import open_corpus
@@ -112,10 +114,10 @@ def test_a_balanced_corpus_shows_before_and_after(folder: Path) -> None:
 
 def test_what_was_measured_elsewhere_is_shown(folder: Path) -> None:
     (folder / "reports").mkdir()
-    effect = {"note": "Two runs.", "cells": [
-        {"category": "arithmetic", "language": "en", "difficulty": 1, "before": [10, 100], "after": [90, 100]},
-        {"category": "arithmetic", "language": "fr", "difficulty": 1, "before": [90, 100], "after": [10, 100]},
-        {"category": "reading", "language": "fr", "before": [50, 100], "after": [52, 100]}]}
+    cells = [Measured(Cell("arithmetic", "en", 1), 100, 10, 90), Measured(Cell("arithmetic", "fr", 1), 100, 90, 10),
+             Measured(Cell("reading", "fr", 2), 100, 50, 52)]
+    effect = {"n_params": 12345, "tokens": 1000, "seed": 0, "losses": [1.5, 1.25],
+              "cells": [cell.to_dict() for cell in cells]}
     measured = {"n": 30, "accuracy": 0.9, "interval": [0.74, 0.97], "labels": ["ham", "spam", "never"], "ece": 0.1234,
                 "confusion": [[17, 3, 0], [0, 10, 0], [0, 0, 0]],
                 "reliability": [[0.5, 25, 0.55, 0.6], [0.7, 25, 0.75, 0.7], [0.9, 25, 0.95, 0.99], [0.1, 2, 0.1, 0.0]]}
@@ -123,7 +125,10 @@ def test_what_was_measured_elsewhere_is_shown(folder: Path) -> None:
     for name, value in (("effect", effect), ("classifiers", {"junk": measured}), ("variety", variety)):
         (folder / "reports" / f"{name}.json").write_text(json.dumps(value))
     page = page_of(folder)
-    assert "Of 3 cells: better in 1, worse in 1, no difference shown in 1" in page.text
+    assert "Two models of 12,345 parameters" in page.text
+    assert [page.text.count(said) for said in ("better", "worse", "no difference shown")] == [2, 2, 3]
+    assert "50.0 % (44.4 to 55.6)" in page.text, "150 of 300 before"
+    assert "50.7 % (45.0 to 56.3)" in page.text, "152 of 300 after"
     assert "90.0 % (82.6 to 94.5)" in page.text  # Wilson's interval of 90 of 100, as tables have it
     assert "30 texts; 90.0 % right (74.0 to 97.0)" in page.text
     assert "never" not in page.text, "a label that no text has and none was given"

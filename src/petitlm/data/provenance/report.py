@@ -4,8 +4,7 @@ What only other commands measure is shown where they left it, as JSON in `report
 
     variety.json      {"rows": [{"family": ..., "language": ..., MEASURE: number, ...}, ...], "note": ""}
     classifiers.json  {NAME: what `petitlm.data.quality.measures.measure` gives, ...}
-    effect.json       {"note": "", "cells": [{"category", "language", "difficulty", "before": [right, n],
-                      "after": [right, n]}, ...]}: answers of the models trained on the corpus before and after
+    effect.json       what `petit data effect` leaves: answers of models trained on the corpus before and after
 """
 
 from __future__ import annotations

@@ -86,28 +86,44 @@ def _measure(name: str, value: float) -> Digits:
 def effect_section(facts: Facts) -> str:
     """Accuracy in each cell of the models trained on the corpus before and after, with intervals."""
     effect = facts.extra("effect")
-    if not effect.get("cells"):
+    cells = effect.get("cells") or []
+    if not cells:
         return ""
-    rows: list[list[Any]] = []
-    for cell in effect["cells"]:
-        before, after = ((n[0] / n[1], *wilson_interval(*n)) for n in (cell["before"], cell["after"]))
-        verdict = "better" if after[1] > before[2] else "worse" if after[2] < before[1] else "no difference shown"
-        rows.append([cell["category"], cell["language"], cell.get("difficulty", ""), Digits(_percent(before)),
-                     Digits(_percent(after)), verdict])
-    verdicts = Counter(row[-1] for row in rows)
-    keys = [_key({"difficulty": _NONE, **cell}) for cell in effect["cells"]]
-    drawn = [_accuracies(name, keys, [cell[key] for cell in effect["cells"]])
-             for name, key in (("Accuracy before", "before"), ("Accuracy after", "after"))]
-    numbers = Table("", ["category", "language", "level", "before", "after", "verdict"], rows)
-    told = ", ".join(f"{name} in {verdicts[name]}" for name in ("better", "worse", "no difference shown"))
-    note = f"{effect.get('note', '')} Shares of right answers on held-out problems. Of {len(rows)} cells: {told}; a " \
-           "verdict is given where the 95 % intervals (Wilson) do not meet."
-    return section("What it does to a model", f'<p class="note">{safe(note)}</p>'
-                   f'<div class="flow">{"".join(drawn)}</div><details><summary>The numbers, with intervals</summary>'
-                   f"{html_table(numbers)}</details>")
+    sums: dict[tuple[str, str], Counter[str]] = {}
+    for cell in cells:
+        for key in ((cell["category"], cell["language"]), ("all", "")):
+            sums.setdefault(key, Counter()).update(n=cell["n"], before=cell["before"]["right"],
+                                                   after=cell["after"]["right"])
+    keys = [_key({"difficulty": None, **cell}) for cell in cells]
+    drawn = [_accuracies(f"Accuracy {name}", keys, [(cell[name]["right"], cell["n"]) for cell in cells])
+             for name in ("before", "after")]
+    whole = Table("", ["category", "language", "asked", "before", "after", "verdict"],
+                  [[*key, *_compared(of)] for key, of in sums.items()])
+    each = Table("", ["category", "language", "level", "asked", "before", "after", "verdict"], [
+        [category, language, "all" if level == _NONE else level,
+         *_compared({"n": cell["n"], "before": cell["before"]["right"], "after": cell["after"]["right"]})]
+        for (category, language, level), cell in zip(keys, cells, strict=True)])
+    return section("What it does to a model", f'<p class="note">{safe(_conditions(effect))}</p>'
+                   f'<div class="flow">{"".join(drawn)}{html_table(whole)}</div>'
+                   f"<details><summary>Cell by cell, with intervals</summary>{html_table(each)}</details>")
 
 
-def _accuracies(title: str, keys: Sequence[tuple[str, str, int]], counts: Sequence[Sequence[int]]) -> str:
+def _conditions(effect: Mapping[str, Any]) -> str:
+    losses = ", ".join(f"{loss:.3f}" for loss in effect.get("losses", []))
+    return (f"Two models of {effect.get('n_params', 0):,} parameters, equal in everything but the text: "
+            f"{effect.get('tokens', 0):,} tokens each, seed {effect.get('seed', 0)}"
+            f"{f', last losses {losses}' if losses else ''}. Exact matches on held-out problems with 95 % intervals "
+            "(Wilson); a verdict is given where the intervals do not meet.")
+
+
+def _compared(of: Mapping[str, int]) -> list[Any]:
+    """How many were asked, shares right with intervals, and which is better."""
+    before, after = ((of[name] / of["n"], *wilson_interval(of[name], of["n"])) for name in ("before", "after"))
+    verdict = "better" if after[1] > before[2] else "worse" if after[2] < before[1] else "no difference shown"
+    return [Digits(f"{of['n']:,}"), Digits(_percent(before)), Digits(_percent(after)), verdict]
+
+
+def _accuracies(title: str, keys: Sequence[tuple[str, str, int]], counts: Sequence[tuple[int, int]]) -> str:
     rows, levels = sorted({key[:2] for key in keys}), sorted({key[2] for key in keys})
     values = np.full((len(rows), len(levels)), np.nan)
     for key, (right, n) in zip(keys, counts, strict=True):
