@@ -13,7 +13,7 @@ class Dice(Random):
     """A `Random` whose `choice`, `randint`, `randrange(n)` and small `sample` give the same from the same state.
 
     Generators spend a third of their time in them; here each is one Python call instead of two or three.
-    Source: CPython, Lib/random.py, `_randbelow_with_getrandbits` and `sample`, the same in 3.11, 3.12 and 3.13 (compared).
+    Source: CPython, Lib/random.py, `_randbelow` and `sample`; compared with 3.11, 3.12 and 3.13.
     """
 
     def choice(self, seq: Any) -> Any:
