@@ -37,6 +37,8 @@ def command(corpus: Path, out: Path, documents: int, heldout: int, categories: t
     from petitlm.data.corpus.assemble import balance_of
     from petitlm.data.corpus.recipe import BalancePlan
     from petitlm.data.corpus.workers import workers
+    from petitlm.data.provenance.corpus import open_corpus
+    from petitlm.data.provenance.reports import write_reports
 
     given: dict[str, Any] = {"levels": levels} if levels else {}
     plan = BalancePlan(seed=seed, documents=documents, heldout=heldout, categories=categories, max_drafts=max_drafts,
@@ -47,6 +49,7 @@ def command(corpus: Path, out: Path, documents: int, heldout: int, categories: t
             made = rebalance(corpus, out, plan, team, report)
     finally:
         team.close()
+    write_reports(open_corpus(made.folder), made.folder / "reports")
     story = balance_of(made.built)
     if as_json:
         print_json({"folder": made.folder, "manifest_sha256": made.identity, **story})

@@ -21,7 +21,7 @@ from petitlm.data.corpus.recipe import STAGES
 from petitlm.data.corpus.schema import ACTIVITIES, SOURCES
 from petitlm.data.corpus.shards import write_table
 from petitlm.data.corpus.stage import canonical
-from petitlm.data.corpus.steps import DOCS
+from petitlm.data.corpus.steps import DOCS, VARIETY
 from petitlm.data.corpus.store import file_sha256
 from petitlm.data.generators import GENERATORS
 from petitlm.data.tokens.encoder import load_encoder
@@ -48,6 +48,8 @@ def assemble(built: Built, recipe_text: str, out: Path) -> str:
         write_table(folder / "sources.parquet", pa.Table.from_pylist(
             [sources[name] for name in sorted(sources)], schema=SOURCES))
         write_table(folder / "activities.parquet", pa.Table.from_pylist(_activities(built), schema=ACTIVITIES))
+        if built.variety is not None:
+            _place(built.variety.path(VARIETY), folder / "reports" / VARIETY)
         write_file(folder / RECIPE, [recipe_text.encode()])
         write_file(folder / BALANCE, [canonical(balance_of(built)).encode() + b"\n"])
         manifest = canonical(_manifest(built, recipe_text, folder)).encode() + b"\n"

@@ -24,7 +24,7 @@ from petitlm.data.repeats.clusters import VERSION as DEDUP_VERSION
 from petitlm.data.repeats.minhash import Repeats
 from petitlm.data.tokens.pack import VERSION as PACK_VERSION
 from petitlm.data.tokens.pack import shards_for
-from petitlm.errors import UsageError
+from petitlm.errors import RefusedError, UsageError
 
 VERSION = 1
 """Of the steps themselves; raised by any change that alters their results."""
@@ -53,6 +53,7 @@ class Built:
     tokenizer: Path = Path()
     shards: list[Done] = field(default_factory=list)
     spans: Done | None = None
+    variety: Done | None = None
 
     def count(self, tallies: Sequence[Mapping[str, Any]]) -> None:
         """Add the counts of a task to those of its stages."""
@@ -135,6 +136,7 @@ class Build:
         tokenizer, tokenizer_key = self._tokenizer(sifted, groups)
         settled = self._run([self._settle(shard, sifted, found, tokenizer, tokenizer_key, groups)
                              for shard in range(recipe.shards)])
+        self._measure_variety(settled)
         tokens: Counter[str] = Counter()
         for done in settled:
             tokens.update(done.counts["tokens"])
@@ -169,6 +171,15 @@ class Build:
         settings = {"tokenizer": tokenizer_key, "groups": dict(groups)}
         payload = steps.Settle(shard, tuple(done.folder for done in mine), found.path(CLUSTERED), tokenizer, groups)
         return task(self.work, "settle", VERSION, settings, inputs, steps.settle, payload), inputs, settings
+
+    def _measure_variety(self, settled: Sequence[Done]) -> None:
+        inputs = [done.files[KEPT] for done in settled]
+        job = task(self.work, "variety", VERSION, {}, inputs, steps.measure_variety, [done.folder for done in settled])
+        self.built.variety = self._run([(job, inputs, {})])[0]
+        if refused := self.built.variety.counts["refused"]:
+            raise RefusedError(f"generated texts repeat too much: {'; '.join(refused[:3])}"
+                               f"{' ...' if len(refused) > 3 else ''}; ask for fewer documents of these cells in "
+                               "[balance], or leave the generator out")
 
     def _pack(self, tokenizer: Path) -> None:
         from petitlm.data.tokens.encoder import load_encoder

@@ -6,6 +6,7 @@ Every step reads files, writes files and returns counts. It knows no clock, no o
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from petitlm.data.corpus.stage import Rejection, Sifted, Stage
 from petitlm.data.record import TRAIN
 from petitlm.data.repeats.clusters import CLUSTERS, apply, cluster, sign
 from petitlm.data.repeats.minhash import Repeats
+from petitlm.files import write_file
 
 pc: Any = compute
 
@@ -299,6 +301,43 @@ def _sample(folders: Sequence[Path], sample_bytes: int, groups: Mapping[str, str
             texts.append(text)
         left -= taken
     return texts
+
+
+VARIETY = "variety.json"
+_MOST_MEASURED = 1000
+"""Texts of one cell and generator whose variety is measured: those with the smallest ids."""
+
+
+def measure_variety(folder: Path, folders: Sequence[Path], _key: str) -> dict[str, Any]:
+    """VARIETY of each generator, language and level; the counts name those whose texts repeat too much."""
+    from petitlm.data.generators.variety import too_repetitive, variety
+
+    texts: dict[tuple[str, str, int], list[str]] = defaultdict(list)
+    keys: dict[tuple[str, str, int], list[str]] = defaultdict(list)
+    for path in folders:
+        columns = ["text", "origin", "subcategory", "language", "difficulty", "split", "problem_key"]
+        rows = pq.read_table(path / KEPT, columns=columns)
+        rows = rows.filter(pc.and_(pc.equal(rows["origin"], "procedural"), pc.equal(rows["split"], TRAIN)))
+        for row in rows.to_pylist():
+            place = (row["subcategory"], row["language"], row["difficulty"])
+            if len(texts[place]) < _MOST_MEASURED:
+                texts[place].append(row["text"])
+                keys[place].append((row["problem_key"] or b"").hex())
+    measured, refused = [], []
+    for place in sorted(texts):
+        found = variety(texts[place], keys[place])
+        measured.append({
+            "family": place[0], "language": place[1], "level": place[2], "texts": found.n_texts,
+            "unique": round(found.unique, 4), **{f"distinct-{n}": round(x, 4) for n, x in enumerate(found.distinct, 1)},
+            "unique problems": round(found.unique_keys, 4), "most frequent opening": round(found.opening, 4),
+            "opening": found.opening_text,
+        })  # fmt: skip
+        if reason := too_repetitive(found):
+            refused.append(f"{place[0]} in {place[1]!r} at level {place[2]}: {reason}")
+    note = (f"At most {_MOST_MEASURED:,} training texts of each; shares of distinct n-grams are means over blocks of "
+            "100.")
+    write_file(folder / VARIETY, [json.dumps({"note": note, "rows": measured}, ensure_ascii=False).encode()])
+    return {"refused": refused}
 
 
 def gather_rejected(folder: Path, payload: tuple[Sequence[Sharded], Sequence[Path], int], _key: str) -> dict[str, Any]:
