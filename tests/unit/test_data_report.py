@@ -62,9 +62,10 @@ def test_the_page_is_whole_and_fetches_nothing(folder: Path) -> None:
     page = page_of(folder)
     assert not {"script", "link", "iframe", "img"} & {tag for tag, _ in page.tags}
     assert not [value for _, attrs in page.tags for value in attrs.values() if value and "://" in value]
-    for title in ("The grid", "What it is made of", "Sources and licences", "What each stage did", "Samples"):
+    for title in ("The grid", "What it is made of", "Sources and licences", "What each stage did", "Variety",
+                  "Samples"):
         assert title in page.text
-    for absent in ("What it does to a model", "Classifiers", "Variety", "Balance"):
+    for absent in ("What it does to a model", "Classifiers", "Balance"):
         assert absent not in page.text
     assert "30 documents · 3,026 tokens" in page.text
     assert "wrong-answer" in page.text
@@ -121,8 +122,7 @@ def test_what_was_measured_elsewhere_is_shown(folder: Path) -> None:
     measured = {"n": 30, "accuracy": 0.9, "interval": [0.74, 0.97], "labels": ["ham", "spam", "never"], "ece": 0.1234,
                 "confusion": [[17, 3, 0], [0, 10, 0], [0, 0, 0]],
                 "reliability": [[0.5, 25, 0.55, 0.6], [0.7, 25, 0.75, 0.7], [0.9, 25, 0.95, 0.99], [0.1, 2, 0.1, 0.0]]}
-    variety = {"note": "Of 100 texts each.", "rows": [{"family": "arithmetic", "language": "en", "distinct_1": 0.25}]}
-    for name, value in (("effect", effect), ("classifiers", {"junk": measured}), ("variety", variety)):
+    for name, value in (("effect", effect), ("classifiers", {"junk": measured})):
         (folder / "reports" / f"{name}.json").write_text(json.dumps(value))
     page = page_of(folder)
     assert "Two models of 12,345 parameters" in page.text
@@ -134,7 +134,18 @@ def test_what_was_measured_elsewhere_is_shown(folder: Path) -> None:
     assert "never" not in page.text, "a label that no text has and none was given"
     assert "Expected calibration error 0.123" in page.text
     assert "Bins of at least 20 texts." in page.text
-    assert "distinct_1" in page.text
+
+
+def test_a_generator_that_repeats_is_named(folder: Path) -> None:
+    """Sixty rows of one text: none differs, all open alike."""
+    def repeat(rows: list[dict[str, Any]]) -> None:
+        one = next(row for row in rows if row["category"] == "arithmetic" and row["language"] == "en")
+        rows[:] = [{**one, "doc_id": i.to_bytes(16, "big")} for i in range(60)]
+
+    change_rows(folder, "documents/part-00000.parquet", repeat)
+    page = page_of(folder)
+    assert "of its texts differ, less than 50%" in page.text
+    assert "what is the difference" in page.text.lower()
 
 
 def test_the_command_writes_the_page_and_all_cards(folder: Path) -> None:

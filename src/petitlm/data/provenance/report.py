@@ -2,7 +2,6 @@
 
 What only other commands measure is shown where they left it, as JSON in `reports/` of the corpus:
 
-    variety.json      {"rows": [{"family": ..., "language": ..., MEASURE: number, ...}, ...], "note": ""}
     classifiers.json  {NAME: what `petitlm.data.quality.measures.measure` gives, ...}
     effect.json       what `petit data effect` leaves: answers of models trained on the corpus before and after
 """

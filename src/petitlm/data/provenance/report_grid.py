@@ -92,20 +92,24 @@ def effect_section(facts: Facts) -> str:
     sums: dict[tuple[str, str], Counter[str]] = {}
     for cell in cells:
         for key in ((cell["category"], cell["language"]), ("all", "")):
-            sums.setdefault(key, Counter()).update(n=cell["n"], before=cell["before"]["right"],
-                                                   after=cell["after"]["right"])
+            sums.setdefault(key, Counter()).update(_counts(cell))
     keys = [_key({"difficulty": None, **cell}) for cell in cells]
-    drawn = [_accuracies(f"Accuracy {name}", keys, [(cell[name]["right"], cell["n"]) for cell in cells])
+    drawn = [_accuracies(f"Accuracy {name}", keys, [cell[name] for cell in cells])
              for name in ("before", "after")]
     whole = Table("", ["category", "language", "asked", "before", "after", "verdict"],
                   [[*key, *_compared(of)] for key, of in sums.items()])
     each = Table("", ["category", "language", "level", "asked", "before", "after", "verdict"], [
-        [category, language, "all" if level == _NONE else level,
-         *_compared({"n": cell["n"], "before": cell["before"]["right"], "after": cell["after"]["right"]})]
+        [category, language, "all" if level == _NONE else level, *_compared(_counts(cell))]
         for (category, language, level), cell in zip(keys, cells, strict=True)])
     return section("What it does to a model", f'<p class="note">{safe(_conditions(effect))}</p>'
                    f'<div class="flow">{"".join(drawn)}{html_table(whole)}</div>'
                    f"<details><summary>Cell by cell, with intervals</summary>{html_table(each)}</details>")
+
+
+def _counts(cell: Mapping[str, Any]) -> dict[str, int]:
+    """How many questions were asked, and answered right before and after."""
+    (before, n), (after, _) = cell["before"], cell["after"]
+    return {"n": n, "before": before, "after": after}
 
 
 def _conditions(effect: Mapping[str, Any]) -> str:
@@ -123,7 +127,7 @@ def _compared(of: Mapping[str, int]) -> list[Any]:
     return [Digits(f"{of['n']:,}"), Digits(_percent(before)), Digits(_percent(after)), verdict]
 
 
-def _accuracies(title: str, keys: Sequence[tuple[str, str, int]], counts: Sequence[tuple[int, int]]) -> str:
+def _accuracies(title: str, keys: Sequence[tuple[str, str, int]], counts: Sequence[Sequence[int]]) -> str:
     rows, levels = sorted({key[:2] for key in keys}), sorted({key[2] for key in keys})
     values = np.full((len(rows), len(levels)), np.nan)
     for key, (right, n) in zip(keys, counts, strict=True):

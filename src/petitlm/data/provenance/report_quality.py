@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow.parquet as pq
 
+from petitlm.data.generators.variety import too_repetitive, variety
 from petitlm.data.provenance.facts import Facts
-from petitlm.drawings import Digits, Table, heat, html_table, lines, safe, section
+from petitlm.data.provenance.index import quoted
+from petitlm.drawings import Digits, Table, heat, html_table, lines, section
 from petitlm.errors import PetitError
 
+_MOST_TEXTS = 300
 _FEW = 20  # texts in a bin below which its share right says little
 
 
@@ -78,11 +82,29 @@ def _calibration(name: str, measured: Mapping[str, Any]) -> list[str]:
 
 
 def variety_section(facts: Facts) -> str:
-    """How much texts of one kind repeat each other, as the generators' measure has it."""
-    rows = facts.extra("variety").get("rows") or []
-    if not rows:
-        return ""
-    columns = list(rows[0])
-    numbers = Table("", columns, [[row.get(name) for name in columns] for row in rows])
-    note = f'<p class="note">{safe(facts.extra("variety").get("note", ""))}</p>'
-    return section("Variety", note, html_table(numbers))
+    """How much texts of one category and language repeat each other."""
+    listed = ", ".join(quoted(path) for path in facts.corpus.tables("documents"))
+    with duckdb.connect() as db:
+        db.execute("SET enable_progress_bar = false")
+        found = db.execute(
+            "SELECT category, language, list(text ORDER BY doc_id), "
+            "list(coalesce(hex(problem_key), '') ORDER BY doc_id), bool_and(origin = 'procedural') FROM (SELECT *, "
+            "row_number() OVER (PARTITION BY category, language ORDER BY doc_id) AS n "
+            f"FROM read_parquet([{listed}])) WHERE n <= {_MOST_TEXTS} GROUP BY ALL ORDER BY ALL").fetchall()
+    rows = []
+    for category, language, texts, keys, is_generated in found:
+        measured = variety(texts, keys)
+        said = (too_repetitive(measured) or "") if is_generated else ""
+        rows.append([category, language, Digits(f"{measured.n_texts:,}"), _percent(measured.unique),
+                     *map(_percent, measured.distinct), _percent(measured.opening), measured.opening_text,
+                     _percent(measured.unique_keys) if any(keys) else Digits("–"), said])
+    columns = ["category", "language", "texts", "different", "1-grams", "2-grams", "3-grams", "4-grams", "same opening",
+               "which", "problems", ""]
+    note = (f"Of the first {_MOST_TEXTS} documents of each category and language, by their ids: shares of different "
+            "texts, of different runs of one to four words (Li et al. 2016) and of different problems, in blocks of "
+            "100 texts; and the share of texts that open with the most frequent four words.")
+    return section("Variety", f'<p class="note">{note}</p>', html_table(Table("", columns, rows)))
+
+
+def _percent(share: float) -> Digits:
+    return Digits(f"{100 * share:.1f} %")
