@@ -119,7 +119,7 @@ def draw(rng: Random, language: str, level: int, held_out: bool) -> Problem:
     known = ",".join(f"{slot}={value}" for slot, value in sorted(heard.items()))
     house = f"{counter.closed},{counter.most},{counter.last_hour},{'+'.join(counter.cities)},{counter.missing_kind}"
     key = f"{FAMILY}:{structure}:{house}:{known}"
-    text = "\n".join([_rules(counter), *counter.lines, question])
+    text = "\n".join([_rules(rng, counter), *counter.lines, question])
     return Problem(FAMILY, language, level, structure, key, text, answer)
 
 
@@ -153,7 +153,8 @@ def _opening(rng: Random, counter: Counter, level: int) -> str:
     if "name" in given:
         said.append(say.SELVES[language].format(given.pop("name")))
     phrase = composed(counter.domain, language, given)
-    return " ".join([*said, rng.choice(say.OPENINGS[language][counter.domain]).format(np=phrase)])
+    wish = rng.choice(say.OPENINGS[language][counter.domain])
+    return " ".join([*said, wish.format(np=phrase, Np=capital(phrase))])
 
 
 def _remark(rng: Random, counter: Counter, level: int) -> str:
@@ -192,8 +193,7 @@ def _answer(rng: Random, counter: Counter, level: int, slot: str) -> str:
         extra = _value(rng, counter, other, fitting=True)
         counter.hear(other, extra)
         said.append(_remarked(counter, other, extra))
-    please = {"en": ", please", "fr": ", s'il vous plaît"}[language] if rng.random() < 0.3 else ""
-    answer = capital(", ".join(said)) + please + "."
+    answer = capital(rng.choice(say.ANSWERS[language][: 3 if slot == "name" else None]).format(", ".join(said)))
     if level >= 3 and not counter.refused and counter.known.keys() - {"name"} and rng.random() < 0.4:
         return f"{answer} {_correction(rng, counter, level)}"
     return answer
@@ -256,11 +256,11 @@ def _decline(counter: Counter, slot: str) -> str:
     )  # fmt: skip
 
 
-def _rules(counter: Counter) -> str:
+def _rules(rng: Random, counter: Counter) -> str:
     language = counter.language
     slot = next((slot for slot in say.DOMAINS[counter.domain] if slot in say.COUNTED), "people")
     cities = "{}, {} and {}" if language == "en" else "{}, à {} et à {}"
-    return say.RULES[language][counter.domain].format(
+    return rng.choice(say.RULES[language][counter.domain]).format(
         day=on_days(language, counter.closed), most=counted(language, slot, counter.most),
         hour=at_hour(language, counter.last_hour), cities=cities.format(*counter.cities),
         kind=say.KINDS[language][counter.missing_kind],

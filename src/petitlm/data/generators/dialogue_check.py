@@ -19,8 +19,9 @@ _DAY = {
     "en": r"monday|tuesday|wednesday|thursday|friday|saturday|sunday",
     "fr": r"lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche",
 }
-_CITY = r"lyon|lille|nantes|paris|rennes|tours|dijon|metz|nice|toulouse"
-_NAME = r"emma|paul|sara|karim|louise|victor|nora|martin|alice|simon|rosa|oscar"
+_CITY = (r"lyon|lille|nantes|paris|rennes|tours|dijon|metz|nice|toulouse|brest|reims|nancy|rouen|bordeaux|grenoble")
+_NAME = (r"emma|paul|sara|karim|louise|victor|nora|martin|alice|simon|rosa|oscar|"
+         r"anna|thomas|julie|adam|clara|lucas|amina|noah")  # fmt: skip
 _KIND = {"en": r"ham|cheese|mushroom|tuna|pepper", "fr": r"jambon|fromage|champignons|thon|poivrons"}
 _PARTS = {"morning": 0, "afternoon": 12, "evening": 12}
 
@@ -50,8 +51,8 @@ _SLOTS = {
     "haircut": ("day", "hour", "name"),
 }  # fmt: skip
 _COUNTERS = (("restaurant", "table"), ("train", "train"), ("pizza", "pizza"), ("hairdresser|coiffure", "haircut"))
-_HEADS = {"table": r"\btable\b", "train": r"tickets?\b|billets?\b", "pizza": r"pizzas?\b",
-          "haircut": r"appointment|rendez-vous"}  # fmt: skip
+_HEADS = {"table": r"\btables?\b", "train": r"tickets?\b|billets?\b", "pizza": r"pizzas?\b",
+          "haircut": r"appointments?|rendez-vous"}  # fmt: skip
 _ASKS = {
     "people": r"how many (?:people|will there be)|combien (?:de personnes|serez-vous)",
     "tickets": r"how many (?:tickets|would)|combien (?:de billets|en voulez)",
@@ -66,7 +67,7 @@ _REFUSES = {
     "city": r"no train goes|aucun train", "kind": r"there is no|il n'y a pas",
 }  # fmt: skip
 _CONFIRMS = re.compile(r"(.+)\. (?:is that right\?|est-ce bien cela \?)")
-_ELSEWHERE = re.compile(r"bicycles|joke|weather|vélos|blague|temps fera")
+_ELSEWHERE = re.compile(r"bicycles|joke|weather|your pen|film|vélos|blague|temps fera|stylo")
 _SORRY = re.compile(r"(?:i am sorry|désolé), [^.]*\. ")
 _STATE = re.compile(r"so far|jusqu'ici")
 _SPOKEN = re.compile(r"(Customer|Clerk|Client|Employé) ?: (.+)")
@@ -118,7 +119,8 @@ class _Ledger:
         """Why the clerk must not say `line` now; None if it is right."""
         if self.ending:
             return None if re.search(self.ending, line) else f"the dialogue is over, {line!r} goes on"
-        if bool(_SORRY.match(line)) != self.is_elsewhere:
+        sorry = _SORRY.match(line)
+        if bool(sorry) != self.is_elsewhere or (sorry and not re.search(_HEADS[self.domain], sorry[0])):
             return f"{line!r} treats the last remark as if it were about something else"
         line = _SORRY.sub("", line)
         slots = _SLOTS[self.domain]
@@ -178,6 +180,8 @@ def _open(rules: str, language: str) -> _Ledger | None:
         plain = re.sub(r"days\b", "day", text)
         if slot in patterns and (found := patterns[slot].search(plain)):
             read[slot] = _value(slot, found, language)
+    if any(slot in _SLOTS[domain] and slot not in read for slot in ("people", "tickets", "pizzas", "hour")):
+        return None
     return _Ledger(domain, language, read, re.findall(_CITY, text))
 
 
@@ -186,7 +190,7 @@ def check(problem: Problem) -> str | None:
     rules, *lines, question = problem.question.split("\n")
     ledger = _open(rules, problem.language)
     if ledger is None:
-        return f"cannot tell which counter {rules!r} is about"
+        return f"cannot tell the counter and its limits from {rules!r}"
     is_customer = True
     for line in lines:
         found = _SPOKEN.fullmatch(line)

@@ -15,8 +15,10 @@ DAYS = {
     "en": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
     "fr": ("lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche"),
 }
-CITIES = ("Lyon", "Lille", "Nantes", "Paris", "Rennes", "Tours", "Dijon", "Metz", "Nice", "Toulouse")
-NAMES = ("Emma", "Paul", "Sara", "Karim", "Louise", "Victor", "Nora", "Martin", "Alice", "Simon", "Rosa", "Oscar")
+CITIES = ("Lyon", "Lille", "Nantes", "Paris", "Rennes", "Tours", "Dijon", "Metz", "Nice", "Toulouse", "Brest", "Reims",
+          "Nancy", "Rouen", "Bordeaux", "Grenoble")  # fmt: skip
+NAMES = ("Emma", "Paul", "Sara", "Karim", "Louise", "Victor", "Nora", "Martin", "Alice", "Simon", "Rosa", "Oscar",
+         "Anna", "Thomas", "Julie", "Adam", "Clara", "Lucas", "Amina", "Noah")  # fmt: skip
 KINDS = {
     "en": ("ham", "cheese", "mushroom", "tuna", "pepper"),
     "fr": ("au jambon", "au fromage", "aux champignons", "au thon", "aux poivrons"),
@@ -29,35 +31,77 @@ COUNTS = {
 FEMININE_COUNTS = ("people", "pizzas")
 SPEAKERS = {"en": ("Customer:", "Clerk:"), "fr": ("Client :", "Employé :")}
 
-# The rules of the house: {day} with its article or plural, {most} the largest number, {hour} the last hour.
+# The rules of the house: {day} every week, {most} the largest number, {hour} the last hour, {cities} after `to`.
 RULES = {
     "en": {
-        "table": "The restaurant is closed on {day}. It takes {most} at most, and the last table is {hour}.",
-        "train": "There are no trains on {day}. Trains go to {cities}. One person can buy {most} at most.",
-        "pizza": "There is no {kind} pizza today. One customer can order {most} at most.",
-        "haircut": "The hairdresser is closed on {day}, and the last appointment is {hour}.",
+        "table": (
+            "The restaurant is closed on {day}. It takes {most} at most, and the last table is {hour}.",
+            "Restaurant rules: closed on {day}, {most} at most, last table {hour}.",
+            "Our restaurant opens every day but {day}. Nobody sits down later than {hour}. The limit is {most}.",
+        ),
+        "train": (
+            "There are no trains on {day}. Trains go to {cities}. One person can buy {most} at most.",
+            "From this station, trains go to {cities}, but not on {day}. The limit is {most}.",
+            "Train counter: destinations {cities}; no trains on {day}; {most} at most.",
+        ),
+        "pizza": (
+            "There is no {kind} pizza today. One customer can order {most} at most.",
+            "Today the oven is small: {most} at most, and no {kind} pizza.",
+            "The pizza cook has run out of {kind}. The limit is {most}.",
+        ),
+        "haircut": (
+            "The hairdresser is closed on {day}, and the last appointment is {hour}.",
+            "Hairdresser: last appointment {hour}, closed on {day}.",
+            "Our hairdresser works every day but {day}, and never begins later than {hour}.",
+        ),
     },
     "fr": {
-        "table": "Le restaurant est fermé le {day}. Il reçoit {most} au plus, et la dernière table est {hour}.",
-        "train": "Il n'y a pas de train le {day}. Les trains vont à {cities}. On peut acheter {most} au plus.",
-        "pizza": "Il n'y a pas de pizza {kind} aujourd'hui. On peut commander {most} au plus.",
-        "haircut": "Le salon de coiffure est fermé le {day}, et le dernier rendez-vous est {hour}.",
+        "table": (
+            "Le restaurant est fermé le {day}. Il reçoit {most} au plus, et la dernière table est {hour}.",
+            "Règles du restaurant : fermé le {day}, {most} au plus, dernière table {hour}.",
+            "Notre restaurant ouvre tous les jours sauf le {day}. La dernière table est {hour}. "
+            "La limite est de {most}.",
+        ),
+        "train": (
+            "Il n'y a pas de train le {day}. Les trains vont à {cities}. On peut acheter {most} au plus.",
+            "Depuis cette gare, les trains vont à {cities}, mais pas le {day}. La limite est de {most}.",
+            "Guichet des trains : pas de départ le {day}, {most} au plus. On peut aller à {cities}.",
+        ),
+        "pizza": (
+            "Il n'y a pas de pizza {kind} aujourd'hui. On peut commander {most} au plus.",
+            "Aujourd'hui, le four est petit : {most} au plus, et pas de pizza {kind}.",
+            "La limite est de {most}. La pizza {kind} n'est plus à la carte.",
+        ),
+        "haircut": (
+            "Le salon de coiffure est fermé le {day}, et le dernier rendez-vous est {hour}.",
+            "Salon de coiffure : dernier rendez-vous {hour}, fermé le {day}.",
+            "Notre salon de coiffure ouvre tous les jours sauf le {day}, avec un dernier rendez-vous {hour}.",
+        ),
     },
 }
 OPENINGS = {
     "en": {
-        "table": ("I would like to book {np}.", "Could I have {np}, please?"),
-        "train": ("I would like to book {np}.", "I need {np}, please."),
-        "pizza": ("I would like to order {np}.", "Could I have {np}, please?"),
-        "haircut": ("I would like {np}.", "I need {np}."),
+        "table": ("I would like to book {np}.", "Could I have {np}, please?", "We would like {np}.", "{Np}, please."),
+        "train": ("I would like to book {np}.", "I need {np}, please.", "We would like {np}.", "{Np}, please."),
+        "pizza": ("I would like to order {np}.", "Could I have {np}, please?", "We would like {np}.", "{Np}, please."),
+        "haircut": ("I would like {np}.", "I need {np}.", "Could I have {np}, please?", "{Np}, please."),
     },
     "fr": {
-        "table": ("Je voudrais réserver {np}.", "Pourrais-je avoir {np}, s'il vous plaît ?"),
-        "train": ("Je voudrais réserver {np}.", "Il me faut {np}, s'il vous plaît."),
-        "pizza": ("Je voudrais commander {np}.", "Pourrais-je avoir {np}, s'il vous plaît ?"),
-        "haircut": ("Je voudrais {np}.", "J'aurais besoin d'{np}."),
+        "table": ("Je voudrais réserver {np}.", "Pourrais-je avoir {np}, s'il vous plaît ?", "Nous voudrions {np}.",
+                  "{Np}, s'il vous plaît."),
+        "train": ("Je voudrais réserver {np}.", "Il me faut {np}, s'il vous plaît.", "Nous voudrions {np}.",
+                  "{Np}, s'il vous plaît."),
+        "pizza": ("Je voudrais commander {np}.", "Pourrais-je avoir {np}, s'il vous plaît ?", "Nous voudrions {np}.",
+                  "{Np}, s'il vous plaît."),
+        "haircut": ("Je voudrais {np}.", "J'aurais besoin d'{np}.", "Pourrais-je avoir {np} ?",
+                    "{Np}, s'il vous plaît."),
     },
+}  # fmt: skip
+ANSWERS = {
+    "en": ("{}.", "{}.", "{}, please.", "{}, if possible.", "{}, I think.", "Let us say {}."),
+    "fr": ("{}.", "{}.", "{}, s'il vous plaît.", "{}, si possible.", "{}, je crois.", "Disons {}."),
 }
+"""The first three suit a name too."""
 GREETINGS = {"en": ("Hello.", "Good morning.", "Good evening."), "fr": ("Bonjour.", "Bonsoir.", "Bonjour à vous.")}
 SELVES = {"en": "My name is {}.", "fr": "Je m'appelle {}."}
 ASKS = {
@@ -125,8 +169,8 @@ DECLINES = {
     },
 }
 AGREES = {
-    "en": ("Yes, that is right.", "Yes, perfect.", "Yes, please."),
-    "fr": ("Oui, c'est cela.", "Oui, parfait.", "Oui, merci."),
+    "en": ("Yes, that is right.", "Yes, perfect.", "Yes, please.", "Yes, exactly.", "Yes, thank you."),
+    "fr": ("Oui, c'est cela.", "Oui, parfait.", "Oui, merci.", "Oui, exactement.", "Oui, c'est bien ça."),
 }
 CORRECTS = {
     "en": ("Sorry, I mean {}.", "Actually, {} instead.", "No, wait, {}."),
@@ -135,8 +179,10 @@ CORRECTS = {
 CANCELS = {"en": ("Never mind, I cancel.", "I have changed my mind, cancel it."),
            "fr": ("Finalement, j'annule.", "J'ai changé d'avis, annulez tout.")}  # fmt: skip
 ELSEWHERE = {
-    "en": ("Do you sell bicycles too?", "Can you tell me a joke?", "What will the weather be like?"),
-    "fr": ("Vendez-vous aussi des vélos ?", "Pouvez-vous me raconter une blague ?", "Quel temps fera-t-il ?"),
+    "en": ("Do you sell bicycles too?", "Can you tell me a joke?", "What will the weather be like?",
+           "Can you lend me your pen?", "Do you know a good film?"),
+    "fr": ("Vendez-vous aussi des vélos ?", "Pouvez-vous me raconter une blague ?", "Quel temps fera-t-il ?",
+           "Pouvez-vous me prêter votre stylo ?", "Connaissez-vous un bon film ?"),
 }
 REFUSES = {
     "en": {

@@ -69,14 +69,16 @@ _ASK = {
     "en": {
         "choose": ("Which sentence is correct? (1) {a} (2) {b}", "Only one of these is good English. (1) {a} (2) {b}",
                    "Find the sentence without a mistake. (1) {a} (2) {b}"),
-        "repair": ("Correct {part}: {foil}", "Put {part} right: {foil}", "There is one mistake, in {part}: {foil}"),
+        "repair": ("Correct {part}: {foil}", "Put {part} right: {foil}", "There is one mistake, in {part}: {foil}",
+                   "Write this again with {part} corrected: {foil}", "Only {part} is wrong here: {foil}"),
         "fill": ("Complete with the verb “{verb}” in the {tense}: {blank}", "Fill in “{verb}”, {tense}: {blank}"),
     },
     "fr": {
         "choose": ("Quelle phrase est correcte ? (1) {a} (2) {b}",
                    "Une seule de ces phrases est juste. (1) {a} (2) {b}",
                    "Trouve la phrase sans faute. (1) {a} (2) {b}"),
-        "repair": ("Corrige {part} : {foil}", "Il y a une faute ; corrige {part} : {foil}"),
+        "repair": ("Corrige {part} : {foil}", "Il y a une faute ; corrige {part} : {foil}",
+                   "Récris la phrase en corrigeant {part} : {foil}", "Retrouve la faute et corrige {part} : {foil}"),
         "fill": ("Complète avec le verbe « {verb} » {tense} : {blank}",
                  "Écris le verbe « {verb} » {tense} : {blank}"),
     },

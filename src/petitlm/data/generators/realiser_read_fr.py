@@ -299,7 +299,7 @@ def _first_adjectives(words: list[str], at: int) -> Iterator[tuple[str, int]]:
 def _fits_before(form: str, adjective: str, gender: str, plural: bool, noun: str) -> bool:
     forms = ADJECTIVES[adjective]
     if gender == MASCULINE and not plural and forms.before_vowel != forms.masculine:
-        return (form == forms.before_vowel) == opens_with_vowel(noun)
+        return form == (forms.before_vowel if opens_with_vowel(noun) else forms.masculine)
     return (adjective, gender, plural) in ADJECTIVE_FORMS.get(form, ())
 
 

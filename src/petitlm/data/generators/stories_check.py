@@ -32,7 +32,7 @@ _OBSTACLES = {
         (r"storm (?:broke|came up)", r"waited|through the storm"),
         (r"forest so dark|middle of the forest", r"sang|moon|led|knew every tree"),
         (r"\bcliff\b", r"made steps|climbed the cliff without|rope|stair"),
-        (r"gate closed|gate of the town", r"open(?:ed)?\b|key"),
+        (r"gate closed|gate of the town", r"open(?:ed)?\b|key of|had the key"),
         (r"thick fog|fog was so thick", r"lifted|crossed the fog|sound|by heart"),
         (r"bridge was broken|planks of the bridge were", r"mended|crossed the bridge|ladder"),
         (r"angry goose|huge goose", r"stepped aside|thorn|went back|calmed down"),
@@ -66,6 +66,10 @@ _THEMES = {
     "honnêteté": (r"par erreur", r"vérité|honnête"),
 }
 _GAINS = {"en": r"\b(?:found|saw)\b", "fr": r"\b(?:retrouva|trouva|vit)\b"}
+_WISHES = {
+    "en": r"gone|could not find|carried|\blost\b|needed|wanted|decided|dreamed",
+    "fr": r"disparu|ne trouva plus|emporta|perdit|fallut|voulut|décida|rêvait",
+}
 _ENTERS = {
     "en": r"met|called|named|stood|neighbour|who lived|lived|was an?\b",
     "fr": r"rencontra|appel|du nom d|se tenait|voisine?|vivait|habitait|était une?\b",
@@ -153,8 +157,9 @@ def _check_plot(sentences: list[str], asked: _Asked, language: str) -> str | Non
         elif any(re.search(comes, sentence) for comes, over in _OBSTACLES[language] if over != opened):
             return f"another obstacle comes before the first is overcome: {sentence!r}"
         if asked.thing in sentence or _contracted(asked.thing) in sentence:
-            fulfilled = bool(n_overcome and opened is None and re.search(_GAINS[language], sentence))
-            wished = wished or not n_overcome
+            is_wish = bool(re.search(_WISHES[language], sentence))
+            wished = wished or (is_wish and not n_overcome)
+            fulfilled = not is_wish and bool(n_overcome and not opened and re.search(_GAINS[language], sentence))
     if opened is not None or not n_overcome:
         return "an obstacle is left" if opened else "there is no obstacle"
     return None if wished and fulfilled else f"the story does not tell how {asked.thing!r} is wished for and had"
