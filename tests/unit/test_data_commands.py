@@ -62,6 +62,16 @@ def test_each_question_is_answered(made: Path, petit: Any) -> None:
         assert all(len(row["doc_id"]) == 32 for row in answer["documents"])
 
 
+def test_a_folder_may_have_any_name(made: Path, tmp_path: Path, petit: Any) -> None:
+    folder = Path(shutil.copytree(made, tmp_path / "l'été [2]*?"))
+    for question in ([], ["--tokens", "7"], ["--text", "the sea"]):
+        code, out, _ = petit("trace", folder, *question)
+        assert (code, "documents" in out) == (0, True)
+    assert petit("verify", folder, "--sample", 0)[0] == 0
+    assert petit("card", folder)[0] == 0
+    assert petit("report", folder)[0] == 0
+
+
 def test_a_document_is_told_whole(made: Path, petit: Any) -> None:
     rows = [row for path in open_corpus(made).tables("documents") for row in pq.read_table(path).to_pylist()]
     kinds = {row["source_id"]: row for row in rows}

@@ -14,6 +14,7 @@ is a file of `documents/`, counted in the order of names; a page is a row group 
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -146,8 +147,8 @@ def _belongs(name: str) -> bool:
 
 
 def quoted(path: Path | str) -> str:
-    """A path as DuckDB's SQL spells a text."""
-    return "'" + str(path).replace("'", "''") + "'"
+    """A path as DuckDB's SQL spells a text; what would be a pattern in it stands for itself."""
+    return "'" + re.sub(r"[*?\[]", r"[\g<0>]", str(path)).replace("'", "''") + "'"
 
 
 def rows_of(result: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:

@@ -178,8 +178,8 @@ class Trace:
             places = list(find(text))
             answer = self.ranges(places, question, limit) if places else None
         else:
-            query = "SELECT doc_id FROM read_parquet(?) WHERE contains(text, ?)"
-            ids = [row[0] for row in self._db.execute(query, [[*map(str, self._parts)], text]).fetchall()]
+            query = f"SELECT doc_id FROM read_parquet([{', '.join(map(quoted, self._parts))}]) WHERE contains(text, ?)"
+            ids = [row[0] for row in self._db.execute(query, [text]).fetchall()]
             places = [place for one in ids for place in self._places(one)]
             answer = self._of_places(places, question, limit) if places else None
         if answer is None:
