@@ -26,6 +26,7 @@ from petitlm.data.record import TRAIN
 from petitlm.data.repeats.clusters import CLUSTERS, apply, cluster, sign
 from petitlm.data.repeats.minhash import Repeats
 from petitlm.files import write_file
+from petitlm.prompts import shape_named
 
 pc: Any = compute
 
@@ -315,13 +316,13 @@ def measure_variety(folder: Path, folders: Sequence[Path], _key: str) -> dict[st
     texts: dict[tuple[str, str, int], list[str]] = defaultdict(list)
     keys: dict[tuple[str, str, int], list[str]] = defaultdict(list)
     for path in folders:
-        columns = ["text", "origin", "subcategory", "language", "difficulty", "split", "problem_key"]
+        columns = ["text", "shape", "origin", "subcategory", "language", "difficulty", "split", "problem_key"]
         rows = pq.read_table(path / KEPT, columns=columns)
         rows = rows.filter(pc.and_(pc.equal(rows["origin"], "procedural"), pc.equal(rows["split"], TRAIN)))
         for row in rows.to_pylist():
             place = (row["subcategory"], row["language"], row["difficulty"])
             if len(texts[place]) < _MOST_MEASURED:
-                texts[place].append(row["text"])
+                texts[place].append(_unmarked(row["text"], row["shape"]))
                 keys[place].append((row["problem_key"] or b"").hex())
     measured, refused = [], []
     for place in sorted(texts):
@@ -338,6 +339,14 @@ def measure_variety(folder: Path, folders: Sequence[Path], _key: str) -> dict[st
             "100.")
     write_file(folder / VARIETY, [json.dumps({"note": note, "rows": measured}, ensure_ascii=False).encode()])
     return {"refused": refused}
+
+
+def _unmarked(text: str, shape: str) -> str:
+    """A text without the marks of its turns, which all texts of a shape have in common."""
+    layout = shape_named(shape)
+    for mark in (layout.user_marker, layout.assistant_marker):
+        text = text.replace(mark, "") if mark else text
+    return text
 
 
 def gather_rejected(folder: Path, payload: tuple[Sequence[Sharded], Sequence[Path], int], _key: str) -> dict[str, Any]:
