@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from functools import cache
+from functools import lru_cache
 
 from petitlm.data.generators.realiser_trees import Clause, Phrase, Predicate, Sentence, both, named, pronoun
 from petitlm.data.generators.realiser_words import (
@@ -61,7 +61,7 @@ for _verb in VERBS.values():
 _BASE = {**_PLAIN, ("be",): "be"}
 
 
-@cache
+@lru_cache(maxsize=512)
 def read_english(text: str) -> frozenset[Sentence]:
     """Every reading of a sentence; none if it is not correct or says what the trees cannot."""
     body, mark = text[:-1], text[-1:]

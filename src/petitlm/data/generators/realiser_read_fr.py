@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import cache
+from functools import lru_cache
 
 from petitlm.data.generators.realiser_forms_fr import (
     ADJECTIVE_FORMS,
@@ -47,7 +47,7 @@ _PIECE = re.compile(r"(?:[ldnjmt]|qu)'|[^\s',]+|,")
 
 
 
-@cache
+@lru_cache(maxsize=512)
 def read_french(text: str) -> frozenset[Sentence]:
     """Every reading of a sentence; none if it is not correct or says what the trees cannot."""
     asks = text.endswith(" ?")

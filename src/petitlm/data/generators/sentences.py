@@ -7,6 +7,7 @@ but, when, who, that.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from random import Random
 
 from petitlm.data.generators.realiser_trees import (
@@ -39,12 +40,22 @@ _FIRST_OF = {name: ["young", "old"] for name in ("father", "mother", "brother", 
     name: ["small", "beautiful"] for name in ("boy", "girl")
 }
 _KNOWN = ("love", "know")
+_COLOURS = {"black", "white", "red", "green", "blue", "brown", "grey", "yellow"}
+_AT_ONCE = ("arrive", "leave", "fall")
 _OWNED = ("thing", "food")
 _PETS = ("cat", "dog", "horse", "rabbit")
 
 
 def draw_sentence(rng: Random, level: int) -> Sentence:
-    """A tree of this level."""
+    """A tree of this level, in which nobody and nothing is named twice."""
+    while True:
+        sentence = _draw(rng, level)
+        heads = list(_heads(sentence))
+        if len(heads) == len(set(heads)):
+            return sentence
+
+
+def _draw(rng: Random, level: int) -> Sentence:
     if level <= 3:
         subject = draw_subject(rng, level)
         return Sentence(Clause(subject, draw_predicate(rng, level, subject)))
@@ -54,6 +65,15 @@ def draw_sentence(rng: Random, level: int) -> Sentence:
         # `Must she not sleep?` is stiff English.
         return Sentence(Clause(subject, said), asks=rng.random() < 0.35 and not (said.modal and said.negated))
     return rng.choice((_joined, _joined, _reported, _with_relative))(rng)
+
+
+def _heads(tree: object) -> Iterator[str]:
+    """Every noun and name in a tree."""
+    if isinstance(tree, Phrase) and tree.head:
+        yield tree.head
+    if isinstance(tree, tuple):
+        for part in tree:
+            yield from _heads(part)
 
 
 def draw_subject(rng: Random, level: int) -> Phrase:
@@ -97,8 +117,8 @@ def draw_predicate(rng: Random, level: int, subject: Phrase) -> Predicate:
     if level >= 3:
         tense = rng.choice(("past", "past", "future", "present"))
         time = rng.choice(tuple(TIMES[tense])) if rng.random() < 0.6 else ""
-        if tense == "present" and VERBS[said.verb].is_state:
-            time = ""
+        if VERBS[said.verb].is_state and (tense == "present" or said.verb != "be"):
+            time = ""  # one does not know somebody yesterday
         said = said._replace(tense=tense, time=time)
     if level >= 2 and rng.random() < (0.4 if level == 2 else 0.25):
         said = said._replace(negated=True)
@@ -108,7 +128,7 @@ def draw_predicate(rng: Random, level: int, subject: Phrase) -> Predicate:
 def _being(rng: Random, subject: Phrase, level: int) -> Predicate:
     kind = "animal" if _is_animal(subject) else "person"
     if rng.random() < 0.5:
-        fitting = [a for a in _SECOND[kind] if a != subject.second and "thing" not in ADJECTIVES[a].kinds]
+        fitting = [a for a in _SECOND[kind] if a != subject.second and not {a, subject.second} <= _COLOURS]
         return Predicate("be", quality=rng.choice(fitting))
     preposition = rng.choice(("in", "in", "under", "behind", "in front of", "near"))
     return Predicate("be", place=_somewhere(rng, preposition, level, subject))
@@ -202,12 +222,23 @@ def _joined(rng: Random) -> Sentence:
     """Two clauses, the second about the same subject or another."""
     joint = rng.choice(("because", "but", "and", "when"))
     subject = _human(rng)
-    other = as_pronoun(subject) if rng.random() < 0.6 else _human(rng)
+    other = as_pronoun(subject) if joint != "when" and rng.random() < 0.6 else _human(rng)
     tense = rng.choice(("past", "present", "past" if joint == "when" else "future"))
-    first, second = (_untimed(rng, who)._replace(tense=tense) for who in (subject, other))
+    first = _untimed(rng, subject)._replace(tense=tense)
+    second = (_moment(rng, other) if joint == "when" else _untimed(rng, other))._replace(tense=tense)
     if joint in ("but", "because") and rng.random() < 0.6:
         first = first._replace(negated=True)
     return Sentence(Clause(subject, first), False, joint, Clause(other, second))
+
+
+def _moment(rng: Random, subject: Phrase) -> Predicate:
+    """Something short or something lasting that another thing can happen at: he fell when she was in the garden."""
+    if rng.random() < 0.3:
+        return _being(rng, subject, 1)
+    if rng.random() < 0.5:
+        return Predicate(rng.choice(_AT_ONCE))
+    verb = rng.choice(("see", "call", "thank", "invite"))
+    return Predicate(verb, object=_somebody(rng, subject) if rng.random() < 0.5 else named(rng.choice(tuple(NAMES))))
 
 
 def _untimed(rng: Random, subject: Phrase) -> Predicate:

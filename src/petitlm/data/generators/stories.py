@@ -113,7 +113,8 @@ def _sentences(rng: Random, language: str, level: int, plan: _Plan) -> list[str]
     manner = "speech" if plan.style == "speech" else "plain"
     first, last = tells.OBSTACLES[plan.obstacles[0]], tells.OBSTACLES[plan.obstacles[-1]]
     facing = last
-    replies = tells.REPLIES["thanks" if (plan.theme, manner) == ("friendship", "speech") else manner]
+    after = {"friendship": "thanks", "honesty": "honesty"}.get(plan.theme, manner) if manner == "speech" else manner
+    replies = tells.REPLIES[after]
     told: list[str] = []
     for step in _SKELETONS[level]:
         facing = first if step == "first" else last if step == "meet" else facing

@@ -93,6 +93,7 @@ BONDS = {
 REPLIES = {
     "plain": ("{F} smiled and offered to help.", "{F} thought about it and nodded."),
     "speech": ("“Then I will help you too,” answered {F}.", "“Come with me,” answered {F}."),
+    "honesty": ("“Thank you for telling me,” answered {F}.", "“You are brave to say it,” answered {F}."),
     "thanks": ("“Thank you, I felt so lost,” answered {H}.", "“I will never forget it,” answered {H}."),
 }
 GAINS = {

@@ -94,6 +94,7 @@ BONDS = {
 REPLIES = {
     "plain": ("{F} sourit et proposa son aide.", "{F} réfléchit un peu et hocha la tête."),
     "speech": ("« Alors, moi aussi, je vais t'aider », répondit {F}.", "« Viens avec moi », répondit {F}."),
+    "honesty": ("« Merci de me l'avoir dit », répondit {F}.", "« Tu as eu raison de le dire », répondit {F}."),
     "thanks": ("« Merci, je me sentais si seul{e} », répondit {H}.", "« Je ne l'oublierai jamais », répondit {H}."),
 }
 GAINS = {
