@@ -17,7 +17,7 @@ The result depends on the set of documents alone, not on their order or on how t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 import numpy as np
@@ -91,18 +91,19 @@ def cluster(tables: Iterable[pa.Table], repeats: Repeats = FINEWEB) -> pa.Table:
 
     `cluster` is the doc_id of the kept one, `size` counts it and its repeats; `reason` and `similarity` (estimated
     Jaccard; 1 for equal texts) are null for the kept one. Documents that are not in the table have no repeats.
-    Memory: about 320 bytes a document for `tables`, 140 more while bands are compared (14 bands of 8).
+    Memory: about 290 bytes a document for `tables`, up to 560 more here (14 bands of 8, a fifth of them repeats).
     Raises: DamagedError where a doc_id occurs twice.
     """
-    signed = pa.concat_tables([signed_schema(repeats).empty_table(), *tables])
-    signed = signed.take(_best_first(signed)).combine_chunks()
+    whole = pa.concat_tables([signed_schema(repeats).empty_table(), *tables])
+    best = _best_first(whole)
+    signed = whole.drop_columns(["bands", "sketch"]).take(best).combine_chunks()
     ids, contents = _matrix(signed["doc_id"], _U64), _matrix(signed["content_id"], _U64)
     _check_unique(ids, signed)
     n = len(signed)
     leaders, reasons, likeness = np.arange(n), np.full(n, -1, np.int8), np.ones(n)
     _join_problems(signed, repeats, leaders, reasons)
     _join_equal(contents, leaders, reasons)
-    _join_near(signed, repeats, leaders, reasons, likeness)
+    _join_near(whole, best.to_numpy(), repeats, leaders, reasons, likeness)
     return _table(signed, leaders, reasons, likeness)
 
 
@@ -189,15 +190,14 @@ def _join_equal(contents: NDArray[np.uint64], leaders: NDArray[np.int64], reason
 
 
 def _join_near(
-    signed: pa.Table, repeats: Repeats, leaders: NDArray[np.int64], reasons: NDArray[np.int8],
+    whole: pa.Table, best: NDArray[np.int64], repeats: Repeats, leaders: NDArray[np.int64], reasons: NDArray[np.int8],
     likeness: NDArray[np.float64],
 ) -> None:  # fmt: skip
-    alive = np.flatnonzero((reasons < 0) & pc.is_valid(signed["bands"]).to_numpy())
-    bands = _matrix(signed["bands"], _U64)[alive]
-    buckets, n_buckets = _shared_buckets(bands)
+    alive = np.flatnonzero((reasons < 0) & pc.is_valid(whole["bands"]).to_numpy()[best])
+    buckets, n_buckets = _shared_buckets(whole["bands"], best[alive], repeats.bands)
     met = np.flatnonzero((buckets >= 0).any(1))
-    alive, buckets = alive[met], np.ascontiguousarray(buckets[met])
-    sketches = np.ascontiguousarray(_matrix(signed["sketch"], _U8)[alive])
+    alive, buckets = alive[met], buckets[met]
+    sketches = _matrix(whole["sketch"].take(_places(best[alive])), _U8)
     found, equal = _lead(buckets, sketches, n_buckets, repeats)
     drops = np.flatnonzero(found != np.arange(len(alive)))
     leaders[alive[drops]], reasons[alive[drops]] = alive[found[drops]], list(REASONS).index(_NEAR)
@@ -222,26 +222,31 @@ def _places(found: NDArray[np.int64]) -> pa.Array:
 
 def _matrix(column: pa.ChunkedArray, dtype: np.dtype[Any]) -> NDArray[Any]:
     """A column of binary values of one width as rows of numbers; nulls hold anything."""
+    width = cast(pa.FixedSizeBinaryType, column.type).byte_width // dtype.itemsize
+    return np.concatenate([np.zeros((0, width), dtype), *_views(column, dtype)])
+
+
+def _views(column: pa.ChunkedArray, dtype: np.dtype[Any]) -> Iterator[NDArray[Any]]:
+    """Its chunks as they lie in memory."""
     width = cast(pa.FixedSizeBinaryType, column.type).byte_width
-    if not len(column):
-        return np.zeros((0, width // dtype.itemsize), dtype)
-    chunk = pa.concat_arrays(column.chunks)
-    data = np.frombuffer(chunk.buffers()[1], np.uint8)[chunk.offset * width : (chunk.offset + len(chunk)) * width]
-    return data.view(dtype).reshape(len(column), -1)
+    for chunk in column.chunks:
+        if len(chunk):
+            data = np.frombuffer(chunk.buffers()[1], np.uint8, len(chunk) * width, chunk.offset * width)
+            yield data.view(dtype).reshape(len(chunk), -1)
 
 
-def _shared_buckets(bands: NDArray[Any]) -> tuple[NDArray[np.int32], int]:
-    """(N, bands) keys -> numbers of the keys that at least two documents have in a band, -1 for others."""
-    buckets, n_buckets = np.full(bands.shape, -1, np.int32), 0
-    for band in range(bands.shape[1]):
-        by_key = np.argsort(bands[:, band], kind="stable")
-        ordered = bands[by_key, band]
-        is_new = np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]
-        number = np.cumsum(is_new) - 1
-        shared = np.bincount(number)[number] > 1 if len(number) else is_new
-        _, dense = np.unique(number[shared], return_inverse=True)
-        buckets[by_key[shared], band] = dense + n_buckets
-        n_buckets += int(dense.max()) + 1 if len(dense) else 0
+def _shared_buckets(column: pa.ChunkedArray, rows: NDArray[np.int64], bands: int) -> tuple[NDArray[np.int32], int]:
+    """For each of `rows` and each band the number of its key, -1 for a key that no other has: (N, bands)."""
+    buckets, n_buckets = np.full((len(rows), bands), -1, np.int32), 0
+    for band in range(bands if len(rows) else 0):
+        keys = np.concatenate([view[:, band] for view in _views(column, _U64)])[rows]
+        by_key = np.argsort(keys, kind="stable")
+        keys = keys[by_key]
+        is_new = np.append(True, keys[1:] != keys[:-1])
+        shared = ~(is_new & np.append(is_new[1:], True))  # another one stands beside it
+        number = np.cumsum(is_new[shared])
+        buckets[by_key[shared], band] = number - 1 + n_buckets
+        n_buckets += int(number[-1]) if len(number) else 0
     return buckets, n_buckets
 
 
