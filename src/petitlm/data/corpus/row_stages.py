@@ -18,7 +18,7 @@ from petitlm.errors import ConfigError, NotFoundError
 from petitlm.recipes import check_keys, from_table
 
 # name of the recipe's table: where its stage is
-_STAGES = {
+PLACES = {
     "normalise": "petitlm.data.sources.normalise.Normalise",
     "identify": "petitlm.data.quality.language.Identify",
     "label": "petitlm.data.quality.labels.Label",
@@ -35,7 +35,7 @@ def row_stages(recipe: CorpusRecipe, work: Path) -> list[Stage]:
     Raises: ConfigError for a setting that a stage does not have.
     """
     made: list[Stage] = []
-    for name, place in _STAGES.items():
+    for name, place in PLACES.items():
         table = dict(recipe.stages.get(name, {}))
         if table.pop("off", False):
             continue
