@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -242,3 +243,22 @@ def test_a_message_of_bad_bytes_harms_only_itself(tmp_path: Path) -> None:
     assert bad.reason == "not-utf8"
     assert isinstance(good, Raw)
     assert good.text == "b\nc"
+
+
+@pytest.mark.parametrize(("name", "piece"), [
+    ("a.html", "<a "), ("a.html", "<!"), ("a.html", "<div>"), ("a.html", "<ul><li>"), ("a.md", "!["), ("a.md", "<!--"),
+    ("a.md", "[ ]("), ("a.md", "# "), ("a.po", 'msgid "'), ("a.txt", " "),
+])  # fmt: skip
+def test_work_grows_with_the_length_and_not_its_square(tmp_path: Path, name: str, piece: str) -> None:
+    (tmp_path / name).write_text("x" + piece * (200_000 // len(piece)) + "x")
+    start = time.process_time()
+    assert list(read(tmp_path / name))
+    assert time.process_time() - start < 5, "a square would take minutes"
+
+
+@pytest.mark.parametrize("tag", ["msup", "mover", "mfrac", "msqrt", "munderover"])
+def test_formulas_within_formulas_are_made_once_each(tag: str) -> None:
+    formula = "<mi>a</mi>"
+    for _ in range(100):
+        formula = f"<{tag}>{formula}<mi>b</mi></{tag}>"
+    assert linear(ET.fromstring(f"<math>{formula}</math>")).count("a") == 1

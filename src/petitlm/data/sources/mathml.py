@@ -70,9 +70,13 @@ def _is_word(element: Element) -> bool:
     return local(element.tag) in ("mtext", "mi") and len((element.text or "").strip()) > 1
 
 
-def _group(element: Element) -> str:
-    """A part in brackets unless it is a single thing."""
-    text = " ".join(_one(element).split())
+def _text(element: Element) -> str:
+    return " ".join(_one(element).split())
+
+
+def _group(element: Element, text: str | None = None) -> str:
+    """A part, whose text may be known, in brackets unless it is a single thing."""
+    text = _text(element) if text is None else text
     leaf = local(element.tag) in _LEAVES and text and " " not in text
     return text if leaf or _ATOM.fullmatch(text) or _bracketed(text) else f"({text})"
 
@@ -100,20 +104,19 @@ def _fraction(element: Element) -> str:
 
 
 def _scripts(element: Element, signs: str) -> str:
-    """A base with what stands below and above it."""
-    base, *scripts = _parts(element, 1 + len(signs))
-    text = _group(base) if _one(base).strip() else ""
-    for sign, script in zip(signs, scripts, strict=True):
-        if _one(script).strip():
-            text += sign + _group(script)
-    return text
+    """A base with what stands below and above it; an accent above as a function of its base.
 
-
-def _over(element: Element, signs: str) -> str:
-    """An accent as a function of its base; anything else above or below as power or index."""
-    base, *others = _parts(element, 1 + len(signs))
-    name = _ACCENTS.get(_one(others[-1]).strip()) if len(others) == 1 else None
-    return f"{name}({_one(base).strip()})" if name else _scripts(element, signs)
+    Each part is made once: twice at every level would double the work with each.
+    """
+    parts = _parts(element, 1 + len(signs))
+    base, *scripts = (_text(part) for part in parts)
+    name = _ACCENTS.get(scripts[0]) if local(element.tag) in ("mover", "munder") else None
+    if name:
+        return f"{name}({base})"
+    made = _group(parts[0], base) if base else ""
+    for sign, part, script in zip(signs, parts[1:], scripts, strict=True):
+        made += sign + _group(part, script) if script else ""
+    return made
 
 
 def _root(element: Element) -> str:
@@ -148,9 +151,9 @@ _MAKERS: Mapping[str, Callable[[Element], str]] = {
     "msup": lambda element: _scripts(element, "^"),
     "msub": lambda element: _scripts(element, "_"),
     "msubsup": lambda element: _scripts(element, "_^"),
-    "mover": lambda element: _over(element, "^"),
-    "munder": lambda element: _over(element, "_"),
-    "munderover": lambda element: _over(element, "_^"),
+    "mover": lambda element: _scripts(element, "^"),
+    "munder": lambda element: _scripts(element, "_"),
+    "munderover": lambda element: _scripts(element, "_^"),
     "msqrt": _square_root,
     "mroot": _root,
     "mfenced": _fenced,

@@ -25,7 +25,6 @@ _UNSEEN = re.compile(
 _JOINERS = re.compile("(?<![\u0600-\u0dff\ufe0f\u2190-\u2bff\U0001f000-\U0001faff])[\u200c\u200d]")
 _NO_BREAK = re.compile("[\xa0\u202f]")
 _WIDE_SPACES = re.compile("[\u1680\u2000-\u200a\u205f\u3000]")
-_TRAILING = re.compile(r"[^\S\n]+$", re.M)
 _SUSPECT = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180e\u2000-\u200f\u2028-\u202f"
     "\u205f-\u206f\u3000\u3164\ufe00-\ufe0d\ufeff\uffa0\ufff0-\uffff\U000e0000-\U000e0fffÂÃÅâð]|[ \t]\n|\n{3}"
@@ -120,7 +119,7 @@ class Normalise:
         return self._ends(unicodedata.normalize("NFC", text))
 
     def _ends(self, text: str) -> str:
-        text = _TRAILING.sub("", text)
+        text = "\n".join(line.rstrip() for line in text.split("\n"))
         most = self.max_blank_lines + 1
         text = re.sub(rf"\n{{{most + 1},}}", "\n" * most, text)
         return text.strip("\n").rstrip()

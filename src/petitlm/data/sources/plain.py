@@ -14,10 +14,10 @@ from petitlm.data.sources.streams import Broken, Line, Stream, lines
 _BOM = "\ufeff"
 _FRONT = re.compile(r"(---|\+\+\+)[^\S\n]*\n(.*?)\n\1[^\S\n]*(?:\n|\Z)", re.S)
 _FRONT_LINE = re.compile(r"^(title|titre|lang|language|licen[cs]e)\s*[:=]\s*[\"']?(.*?)[\"']?\s*$", re.M | re.I)
-_HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$", re.M)
-_COMMENT = re.compile(r"<!--.*?-->", re.S)
-_IMAGE = re.compile(r"!\[([^\]\n]*)\]\([^)\n]*\)")
-_LINKED_NOTHING = re.compile(r"\[\s*\]\([^)\n]*\)")
+# Every repetition has an end: on a long line of opening brackets the work would grow with its square.
+_HEADING = re.compile(r"^#{1,6}[ \t]{1,20}(\S.{0,300}?)[ \t]{0,20}#{0,20}$", re.M)
+_IMAGE = re.compile(r"!\[([^\]\n]{0,400})\]\([^)\n]{0,2000}\)")
+_LINKED_NOTHING = re.compile(r"\[[ \t]{0,20}\]\([^)\n]{0,2000}\)")
 _FENCE = re.compile(r"^(`{3,}|~{3,})[^\n]*\n.*?(?:^\1[`~]*[^\S\n]*$|\Z)", re.M | re.S)
 
 
@@ -71,7 +71,16 @@ def markdown_page(data: bytes) -> Page:
 
 
 def _without_pictures(text: str) -> str:
-    return _LINKED_NOTHING.sub("", _IMAGE.sub(r"\1", _COMMENT.sub("", text)))
+    return _LINKED_NOTHING.sub("", _IMAGE.sub(r"\1", _without_comments(text)))
+
+
+def _without_comments(text: str) -> str:
+    pieces: list[str] = []
+    at = 0
+    while (start := text.find("<!--", at)) >= 0 and (end := text.find("-->", start)) >= 0:
+        pieces.append(text[at:start])
+        at = end + 3
+    return "".join([*pieces, text[at:]])
 
 
 def paragraphs(stream: Stream, reading: Reading) -> Iterator[Raw | Bad]:
