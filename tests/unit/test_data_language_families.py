@@ -114,6 +114,7 @@ BREAKS = [
     ("Alice ne savait plus que faire.", "Tout à coup, un orage éclata.", "another obstacle"),
     ("Alice ne savait plus que faire.", "« Que faire ? » dit Alice.", "style"),
     ("Alice ne savait plus que faire. ", "", "7 sentences"),
+    ("Enfin, Alice retrouva la clé d'or.", "Alice retrouva la clé d'or.", "in a row"),
     ("Alice ne savait plus que faire.", "Enfin, Alice retrouva la clé d'or.", "different"),
 ]
 

@@ -8,6 +8,7 @@ Levels: 0 one character and one obstacle, 7 sentences; 1 the same with a first t
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from random import Random
 from typing import Any, NamedTuple
 
@@ -41,6 +42,7 @@ _HELD_OUT = frozenset({
     ("river", "patience"), ("goose", "sharing"), ("fog", "work"), ("cliff", "courage"),
     ("storm", "friendship"), ("gate", "honesty"), ("forest", "sharing"), ("bridge", "kindness"),
 })  # fmt: skip
+_PRONOUNS = {"{H}": "{He}", "{F}": "{Fe}"}
 
 
 class _Plan(NamedTuple):
@@ -79,7 +81,7 @@ def draw(rng: Random, language: str, level: int, held_out: bool) -> Problem:
     slots["n"] = str(len(_SKELETONS[level]))
     tells = _TELLS[language]
     slots["wish"] = tells.WISHES[plan.goal.way].format(**slots)
-    sentences = _with_pronouns(rng, plan, _sentences(rng, language, level, plan))
+    sentences = _with_pronouns(rng, _sentences(rng, language, level, plan))
     finish = _joined_fr if language == "fr" else str
     answer = finish(" ".join(sentence.format(**slots) for sentence in sentences))
     question = finish(rng.choice(tells.REQUESTS).format(**slots))
@@ -132,13 +134,15 @@ def _sentences(rng: Random, language: str, level: int, plan: _Plan) -> list[str]
     return told
 
 
-def _with_pronouns(rng: Random, plan: _Plan, sentences: list[str]) -> list[str]:
-    """Often a pronoun for the hero where the sentence before was about nobody else."""
-    told: list[str] = []
-    for before, sentence in zip(["", *sentences], sentences, strict=False):
-        is_clear = "{H}" in before and "{F}" not in before and "{N}" not in before
-        if told and is_clear and sentence.startswith("{H} ") and "{F}" not in sentence and rng.random() < 0.5:
-            sentence = "{He}" + sentence.removeprefix("{H}")
+def _with_pronouns(rng: Random, sentences: list[str]) -> list[str]:
+    """A pronoun for who opens a sentence, now and then, where the sentence before was about nobody else."""
+    told = sentences[:1]
+    for before, sentence in pairwise(sentences):
+        who = sentence[:3]
+        about = {each for each in ("{H}", "{F}", "{N}") if each in before}
+        is_clear = who in _PRONOUNS and about == {who} and not told[-1].startswith(_PRONOUNS[who])
+        if is_clear and (told[-1].startswith(who) or rng.random() < 0.5):
+            sentence = _PRONOUNS[who] + sentence[3:]
         told.append(sentence)
     return told
 
@@ -172,6 +176,7 @@ def _pronouns_en(hero: str, helper: str) -> dict[str, str]:
     return {
         "h": "she" if is_she else "he", "He": "She" if is_she else "He", "him": "her" if is_she else "him",
         "his": "her" if is_she else "his", "fhim": "her" if helper == FEMININE else "him",
+        "Fe": "She" if helper == FEMININE else "He",
     }  # fmt: skip
 
 
@@ -179,7 +184,8 @@ def _pronouns_fr(plan: _Plan) -> dict[str, str]:
     is_she, is_her = NAMES[plan.hero] == FEMININE, NAMES.get(plan.helper) == FEMININE
     both = is_she and is_her
     return {
-        "He": "Elle" if is_she else "Il", "le": "la" if is_she else "le", "lui": "elle" if is_she else "lui",
+        "He": "Elle" if is_she else "Il", "Fe": "Elle" if is_her else "Il",
+        "le": "la" if is_she else "le", "lui": "elle" if is_she else "lui",
         "e": "e" if is_she else "", "fe": "e" if is_her else "", "it": plan.goal.it, "ils": "elles" if both else "ils",
         "Tous": "Toutes" if both else "Tous", "amis": "amies" if both else "amis",
         "an_old_neighbour": "une vieille voisine" if NAMES.get(plan.neighbour) == FEMININE else "un vieux voisin",

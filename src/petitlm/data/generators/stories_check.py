@@ -2,7 +2,8 @@
 
 It knows no plan: key words of its own say when an obstacle comes, when it is overcome and in what spirit, and when the
 wish comes true. It also asks that nobody appears without an introduction, that pronouns and endings fit the names, that
-the tale stays in the past, that no sentence comes twice, and that the moral is that of the theme.
+the tale stays in the past, that no sentence comes twice, that no three in a row open with the same person, and that the
+moral is that of the theme.
 """
 
 from __future__ import annotations
@@ -100,6 +101,10 @@ def check(problem: Problem) -> str | None:
     sentences = re.split(r"(?<=[.!?])\s+(?=[A-ZÀÂÉÈÊÎÔ“«])", problem.answer)
     if len(sentences) != asked.n_sentences or len(set(sentences)) != len(sentences):
         return f"asked for {asked.n_sentences} sentences, got {len(sentences)}, {len(set(sentences))} of them different"
+    openings = [sentence.split()[0] for sentence in sentences]
+    for one, *others in zip(openings, openings[1:], openings[2:], strict=False):
+        if others == [one, one] and (one in NAMES or one in _PRONOUNS):
+            return f"three sentences in a row open with {one}"
     steps = (_check_labels, _check_people, _check_plot, _check_forms)
     return next((reason for step in steps if (reason := step(sentences, asked, language))), None)
 
@@ -140,7 +145,8 @@ def _check_people(sentences: list[str], asked: _Asked, language: str) -> str | N
         pronoun = _PRONOUNS.get(sentence.split()[0]) if sentence != sentences[0] else None
         if pronoun and (not about or NAMES[about] != pronoun):
             return f"the pronoun of {sentence!r} does not fit {about or 'anybody'}"
-        about = about if pronoun and not people else people[0] if len(set(people)) == 1 else ""
+        meant = {*people, *([about] if pronoun else [])}
+        about = meant.pop() if len(meant) == 1 else ""
     return None if known[0] == asked.hero else f"the story begins with {known[0]}, not with {asked.hero}"
 
 

@@ -216,7 +216,7 @@ OBSTACLES = {
                  "{H} shouted, and the goose came even closer."),
         "sharing": ("{H} gave the goose a piece of cake, and the goose stepped aside.",),
         "kindness": ("{H} saw a thorn in the foot of the goose and gently pulled it out.",),
-        "helped": ("{F} spoke softly to the goose, and it went back to the pond.",
+        "helped": ("{F} spoke softly to the goose, and the goose went back to the pond.",
                    "{F} whistled a tune, and the goose calmed down."),
     },
 }  # fmt: skip

@@ -227,7 +227,7 @@ OBSTACLES = {
                  "{H} cria, et l'oie s'approcha encore."),
         "sharing": ("{H} donna à l'oie un morceau de gâteau, et l'oie s'écarta.",),
         "kindness": ("{H} vit une épine dans la patte de l'oie et la retira doucement.",),
-        "helped": ("{F} parla doucement à l'oie, et elle retourna à la mare.",
+        "helped": ("{F} parla doucement à l'oie, qui retourna à la mare.",
                    "{F} siffla un air, et l'oie se calma."),
     },
 }  # fmt: skip
