@@ -16,7 +16,7 @@ LEAST_NODES = 20
 """Nodes of the smallest function that has a key: smaller ones, such as `return a + b`, are anybody's."""
 STEPS = 3
 """Equations in a row that have a key."""
-LEAST_DIGITS = 10
+LEAST_DIGITS = 12
 """Digits that a solution of only two equations needs to have one."""
 
 _MAX_CHARACTERS = 20_000  # of one function: the parser takes far more than that in time and memory
