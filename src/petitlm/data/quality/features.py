@@ -103,9 +103,11 @@ class Pieces(NamedTuple):
     n_texts: int
 
     def summed(self, values: np.ndarray) -> np.ndarray:
-        """Sums over the pieces of each text."""
-        firsts = np.searchsorted(self.owners, np.arange(self.n_texts))
-        return np.add.reduceat(values, firsts, axis=0) if self.n_texts else values[:0]
+        """Sums of whole numbers over the pieces of each text; 0 for a text without pieces."""
+        bounds = np.searchsorted(self.owners, np.arange(self.n_texts + 1))
+        total = np.zeros((len(values) + 1, *values.shape[1:]), np.int64)
+        np.cumsum(values, axis=0, out=total[1:])
+        return np.diff(total[bounds], axis=0)
 
 
 def buffers(texts: Sequence[str] | pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
@@ -126,10 +128,18 @@ def buffers(texts: Sequence[str] | pa.Array | pa.ChunkedArray) -> tuple[np.ndarr
     return np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8), ends
 
 
-def pieces(texts: Sequence[str] | pa.Array | pa.ChunkedArray, size: int = WINDOW_BYTES) -> Pieces:
-    """Texts cut into pieces of at most `size` bytes (at least 16), at white space where there is some."""
+def pieces(texts: Sequence[str] | pa.Array | pa.ChunkedArray, size: int = WINDOW_BYTES,
+           by_line: bool = False) -> Pieces:
+    """Texts cut into pieces of at most `size` bytes (at least 16), at white space where there is some.
+
+    With `by_line` no piece has a line break but at its end.
+    """
     data, offsets = buffers(texts)
-    return Pieces(data, *kernels().cut_texts(data, offsets, size), len(offsets) - 1)
+    if not by_line:
+        return Pieces(data, *kernels().cut_texts(data, offsets, size), len(offsets) - 1)
+    breaks = np.flatnonzero(data[offsets[0] : offsets[-1]] == ord("\n")) + 1 + offsets[0]
+    starts, ends, _ = kernels().cut_texts(data, np.union1d(offsets, breaks), size)
+    return Pieces(data, starts, ends, np.searchsorted(offsets, starts, "right") - 1, len(offsets) - 1)
 
 
 assert sys.byteorder == "little", "Arrow's offsets are read as they lie in memory"
