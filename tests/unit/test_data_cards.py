@@ -124,6 +124,7 @@ def test_the_summary_has_the_template_s_sections_and_exact_numbers(facts: Facts)
     assert _sum(content, "tokens") == _sum(languages, "tokens") == _sum(licences, "tokens") == facts.total.tokens
     assert _sum(public, "tokens") + _sum(synthetic, "tokens") == facts.total.tokens
     assert _sum(synthetic, "tokens") == facts.made.tokens
+    assert _sum([row for row in content if "synthetic" in row["type of content"]], "tokens") == facts.made.tokens
     assert (len(models), _sum(removed, "removed")) == (1, 1)
 
 

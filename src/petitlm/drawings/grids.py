@@ -34,8 +34,9 @@ _WIDEST = 14  # characters in a cell
 Array = NDArray[np.float64]
 
 
-def bars(title: str, labels: Sequence[str], values: ArrayLike, *, unit: str = "", note: str = "") -> str:
-    """Draw values (N,) as bars from zero, one under the other, with the numbers beside them."""
+def bars(title: str, labels: Sequence[str], values: ArrayLike, *, unit: str = "", note: str = "",
+         texts: Sequence[str] | None = None) -> str:
+    """Draw values (N,) as bars from zero, one under the other, with the numbers, or `texts`, beside them."""
     heights = _values(title, values, (len(labels),))
     order: list[int] = list(range(len(heights)))
     if len(heights) > _MOST_BARS:
@@ -43,14 +44,14 @@ def bars(title: str, labels: Sequence[str], values: ArrayLike, *, unit: str = ""
         note = f"{note} The largest {_MOST_BARS} of {len(heights):,} are drawn.".strip()
     finite = heights[np.isfinite(heights)]
     low, high = min(0.0, finite.min(initial=0.0)), max(0.0, finite.max(initial=0.0))
-    span, rows, texts = (high - low) or 1.0, [], numbers(heights)
+    span, rows, said = (high - low) or 1.0, [], texts or numbers(heights)
     for i in order:
         value = float(heights[i])
         begin, end = sorted((0.0, value)) if np.isfinite(value) else (0.0, 0.0)
         bar = (f'<i class="{"neg" if value < 0 else "pos"}" style="left:{100 * (begin - low) / span:.2f}%;'
                f'width:{100 * (end - begin) / span:.2f}%"></i><b style="left:{100 * -low / span:.2f}%"></b>')
         rows.append(f'<tr><th scope="row">{safe(visible(str(labels[i])))}</th><td class="bar"><div>{bar}</div></td>'
-                    f'<td class="n">{texts[i]}</td></tr>')
+                    f'<td class="n">{safe(said[i])}</td></tr>')
     head = f'<thead><tr><td></td><td></td><th class="n" scope="col">{safe(unit)}</th></tr></thead>' if unit else ""
     return figure(title, f'<table class="bars">{head}<tbody>{"".join(rows)}</tbody></table>', note=note)
 

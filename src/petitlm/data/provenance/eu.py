@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from petitlm.data.provenance.cards import ORIGINS, language_name, share, table
-from petitlm.data.provenance.facts import Facts, Source
+from petitlm.data.provenance.facts import MADE, Facts, Source
 from petitlm.data.sources.licences import REASONS
 
 TO_FILL = "*To be filled in by the provider.*"
@@ -19,10 +19,11 @@ FIELDS = ("provider", "contact", "representative", "model", "placed", "collected
 of its placing on the market, latest date of data collection."""
 _NONE = "The table of sources declares none."
 _RANGES = ((10**9, "less than 1 billion tokens"), (10**13, "1 billion to 10 trillion tokens"))
-_KINDS = {"prose": "fiction text", "drama": "fiction text", "stories": "fiction text (synthetic)",
+_KINDS = {"prose": "fiction text", "drama": "fiction text", "stories": "fiction text",
           "science": "scientific text", "society": "scientific text", "history": "non-fiction text",
           "technical": "technical documentation", "web": "web text and messages", "code": "source code",
-          "dialogue": "conversations"}
+          "dialogue": "conversations", "translation": "parallel texts in two languages", "other": "text of other kinds",
+          "": "text without a category"}
 
 
 def eu_summary(facts: Facts, stated: Mapping[str, str] | None = None) -> str:
@@ -75,8 +76,8 @@ def _range(tokens: int) -> str:
 
 def _size(facts: Facts, collected: str) -> list[str]:
     kinds: dict[str, int] = {}
-    for category, amount in facts.by["category"].items():
-        kind = _KINDS.get(category, "exercises and their answers (synthetic)")
+    for (category, origin), amount in facts.content.items():
+        kind = _KINDS.get(category, "exercises and their answers") + (" (synthetic)" if origin in MADE else "")
         kinds[kind] = kinds.get(kind, 0) + amount.tokens
     total = facts.total.tokens
     content = [[kind, f"{n:,}", share(n, total)] for kind, n in sorted(kinds.items(), key=lambda item: -item[1])]

@@ -67,6 +67,8 @@ class Facts:
     sources: tuple[Source, ...]
     by: Mapping[str, Mapping[str, Amount]]
     """Column -> value -> how much: origin, language, category, form, licence, split, difficulty, script, shape."""
+    content: Mapping[tuple[str, str], Amount]
+    """By category and origin."""
     teachers: tuple[Mapping[str, Any], ...]
     """teacher, revision, weights_sha, output_terms, prompts, documents, tokens, bytes."""
     generators: tuple[Mapping[str, Any], ...]
@@ -120,6 +122,9 @@ def facts_of(corpus: Corpus) -> Facts:
             total=_one(db, f"SELECT {_AMOUNT} FROM documents"),
             sources=tuple(_sources(db, sources, packed)),
             by={name: _amounts(db, name) for name in _BY},
+            content={(category, origin): Amount(*amount) for category, origin, *amount in db.execute(
+                f"SELECT coalesce(category, ''), coalesce(origin, ''), {_AMOUNT} FROM documents GROUP BY 1, 2 "
+                "ORDER BY 1, 2").fetchall()},
             teachers=tuple(_teachers(db, sources)),
             generators=tuple(rows_of(db.execute(
                 "SELECT gen.name AS name, gen.version AS version, count(*) AS documents, "

@@ -19,7 +19,7 @@ from petitlm.data.provenance.facts import Facts
 from petitlm.data.provenance.index import quoted, rows_of
 from petitlm.data.provenance.report_grid import balance_section, effect_section, grid_section
 from petitlm.data.provenance.report_quality import quality_section, variety_section
-from petitlm.drawings import Digits, Table, bars, document, html_table, safe, section
+from petitlm.drawings import Digits, Table, bars, document, html_table, safe, section, shortened
 
 _LONGEST = 700  # characters of a sample
 _SAMPLES = 2  # of each category and language
@@ -43,8 +43,8 @@ def _origins(facts: Facts) -> str:
     tables = []
     for title, name in (("Who wrote it", "origin"), ("Languages", "language"), ("Licences", "licence"),
                         ("Splits", "split")):
-        words: Callable[[str], str] = {"origin": lambda value: ORIGINS.get(value, value),
-                                       "language": language_name}.get(name, str)
+        words: Callable[[str], str] = {"origin": lambda value: ORIGINS.get(value, value), "language": language_name,
+                                       "licence": _licence}.get(name, str)
         rows = [[words(value) or "none", _n(n.documents), _n(n.tokens), Digits(share(n.tokens, whole))]
                 for value, n in facts.by[name].items()]
         tables.append(Table(title, [name, "documents", "tokens", "share"], rows))
@@ -57,13 +57,16 @@ def _origins(facts: Facts) -> str:
 def _sources(facts: Facts) -> str:
     there = [source for source in facts.sources if source.amount.documents]
     drawn = bars("Tokens of each source", [source.id for source in there],
-                 [float(source.amount.tokens) for source in there], unit="tokens")
-    rows = [[source.title, ", ".join(source.licences), source.facts.get("evidence") or "declared",
-             ", ".join(source.languages), _n(source.amount.documents), _n(source.amount.tokens), _n(source.packed)]
+                 [float(source.amount.tokens) for source in there], unit="tokens",
+                 texts=[_n(source.amount.tokens) for source in there])
+    rows = [[source.id if source.facts.get("kind") == "procedural" else shortened(source.title, 34),
+             _n(source.amount.documents), _n(source.amount.tokens), _n(source.packed), ", ".join(source.languages),
+             source.facts.get("evidence") or "declared", ", ".join(map(_licence, source.licences))]
             for source in there]
-    columns = ["source", "licence", "licence is", "language", "documents", "tokens", "in the token files"]
+    columns = ["source", "documents", "tokens", "packed", "language", "licence is", "licence"]
     absent = facts.corpus.manifest.get("absent_sources")
     note = f"Not there when this was built: {', '.join(absent)}." if absent else ""
+    note = f"Packed: tokens in the token files, where a document stands as often as its weight says. {note}"
     table = html_table(Table("", columns, rows, note))
     return section("Sources and licences", f'<div class="flow">{drawn}{table}</div>')
 
@@ -73,8 +76,9 @@ def _stages(facts: Facts) -> str:
     stages = facts.corpus.manifest["stages"]
     names = [stage["stage"] for stage in stages]
     funnel = bars("Documents that each stage kept", names, [float(stage["n_kept"]) for stage in stages],
-                  unit="documents", note="Generators draw more than they keep: most drafts of a held-out split are "
-                  "problems of another." if "generate" in names else "")
+                  unit="documents", texts=[_n(stage["n_kept"]) for stage in stages],
+                  note="Generators draw more than they keep: most drafts of a held-out split are problems of another."
+                  if "generate" in names else "")
     rows = [[stage["stage"], _n(stage["n_in"]), _n(stage["n_kept"]), _n(stage["n_rejected"]),
              Digits(share(stage["n_rejected"], stage["n_in"]))] for stage in stages]
     table = html_table(Table("", ["stage", "in", "kept", "rejected", "share"], rows))
@@ -120,14 +124,19 @@ def _samples(facts: Facts) -> str:
                    "are hashes: nobody chose them.</p>", *parts)
 
 
+def _licence(expression: str) -> str:
+    """An SPDX expression as a reader reads it."""
+    return expression.replace("LicenseRef-Public-Domain", "public domain")
+
+
 def _n(n: int) -> Digits:
     return Digits(f"{n:,}")
 
 
 def _caption(row: dict[str, Any]) -> str:
     level = "" if row["difficulty"] is None else f", level {row['difficulty']}"
-    name = row["doc_id"].hex()[:12]
-    return f"{language_name(row['language'])}{level} · {row['source_id']} · {row['licence']} · {name}"
+    licence = _licence(row["licence"] or "no licence")
+    return f"{language_name(row['language'])}{level} · {row['source_id']} · {licence} · {row['doc_id'].hex()[:12]}"
 
 
 def _text_block(caption: str, text: str) -> str:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from petitlm.data.generators.variety import too_repetitive, variety
 from petitlm.data.provenance.facts import Facts
 from petitlm.data.provenance.index import quoted
-from petitlm.drawings import Digits, Table, heat, html_table, lines, section
+from petitlm.drawings import Digits, Table, heat, html_table, lines, section, shortened
 from petitlm.errors import PetitError
 
 _MOST_TEXTS = 300
@@ -71,7 +71,7 @@ def _calibration(name: str, measured: Mapping[str, Any]) -> list[str]:
     rows = measured.get("reliability") or []
     title, error = f"{name}: is it as often right as it thinks?", f"Expected calibration error {measured['ece']:.3f} " \
         "(Guo et al. 2017)."
-    numbers = Table(title, ["confidence", "right", "texts"],
+    numbers = Table(f"{name}: confidence and share right", ["confidence", "right", "texts"],
                     [[Digits(f"{100 * said:.1f} %"), Digits(f"{100 * was:.1f} %"), Digits(f"{n:,}")]
                      for _, n, said, was in rows], error)
     many = [row for row in rows if row[1] >= _FEW]
@@ -87,7 +87,8 @@ def variety_section(facts: Facts) -> str:
     with duckdb.connect() as db:
         db.execute("SET enable_progress_bar = false")
         found = db.execute(
-            "SELECT category, language, list(text ORDER BY doc_id), "
+            "SELECT category, language, list(CASE WHEN shape IN ('qa', 'chat') "
+            "THEN regexp_replace(text, '^\\w+:\\s', '') ELSE text END ORDER BY doc_id), "
             "list(coalesce(hex(problem_key), '') ORDER BY doc_id), bool_and(origin = 'procedural') FROM (SELECT *, "
             "row_number() OVER (PARTITION BY category, language ORDER BY doc_id) AS n "
             f"FROM read_parquet([{listed}])) WHERE n <= {_MOST_TEXTS} GROUP BY ALL ORDER BY ALL").fetchall()
@@ -96,10 +97,12 @@ def variety_section(facts: Facts) -> str:
         measured = variety(texts, keys)
         said = (too_repetitive(measured) or "") if is_generated else ""
         rows.append([category, language, Digits(f"{measured.n_texts:,}"), _percent(measured.unique),
-                     *map(_percent, measured.distinct), _percent(measured.opening), measured.opening_text,
-                     _percent(measured.unique_keys) if any(keys) else Digits("–"), said])
-    columns = ["category", "language", "texts", "different", "1-grams", "2-grams", "3-grams", "4-grams", "same opening",
-               "which", "problems", ""]
+                     _percent(measured.unique_keys) if any(keys) else Digits("–"), *map(_percent, measured.distinct),
+                     _percent(measured.opening), shortened(measured.opening_text, 22), said])
+    columns = ["category", "language", "texts", "different", "problems", "1-grams", "2-grams", "3-grams", "4-grams",
+               "opening", "which", "repeats too much"]
+    if not any(row[-1] for row in rows):
+        columns, rows = columns[:-1], [row[:-1] for row in rows]
     note = (f"Of the first {_MOST_TEXTS} documents of each category and language, by their ids: shares of different "
             "texts, of different runs of one to four words (Li et al. 2016) and of different problems, in blocks of "
             "100 texts; and the share of texts that open with the most frequent four words.")
