@@ -31,11 +31,12 @@ import pyarrow as pa
 
 from petitlm.data.corpus.schema import content_id, doc_id, documents
 from petitlm.data.tokens.encoder import Encoder, LibraryEncoder, load_encoder
-from petitlm.data.tokens.finder import MOST
+from petitlm.data.tokens.finder import MOST, letters_of
 from petitlm.data.tokens.pack import pack
 from petitlm.data.tokens.reader import TokenFiles
-from petitlm.data.tokens.search import Search, can_find, write_suffixes
+from petitlm.data.tokens.search import Search, write_suffixes
 from petitlm.loading import DEFAULT_MODEL
+from petitlm.tokenizer import Tokenizer
 
 HERE = Path(__file__).resolve().parent
 TEXT = HERE.parent.parent / "shared" / "data" / "text"
@@ -155,22 +156,22 @@ def searching(folder: Path, texts: Sequence[str], python: str | None, reps: int)
         if python:
             theirs = peer(python, "divsufsort", folder, texts, reps)
             rows.append(Row("suffix array", "divsufsort, of bytes", theirs["bytes"] / theirs["seconds"], "bytes/s"))
-        rows.append(_questions(Search(files, Path(out, "0")), texts, encoder))
+        rows += _questions(Search(files, Path(out, "0")), texts, encoder)
     return rows
 
 
-def _questions(search: Search, texts: Sequence[str], encoder: Encoder) -> Row:
-    from petitlm.tokenizer import Tokenizer
-
-    read = Tokenizer.load(search.files.folder)
-    asked = [text[200:260] for text in texts[:: len(texts) // 300] if len(text) > 260]
-    asked = [text for text in asked if can_find(text)]
-    begin = time.perf_counter()
-    found = [search.find_text(text, encoder, read.token_bytes, MOST) for text in asked]
-    seconds = (time.perf_counter() - begin) / len(asked)
-    assert all(places and places.ranges for places in found), "each of them was cut from a document"
-    note = f"in {search.files.n_tokens:,} tokens, warm"
-    return Row("find a text of 60 characters", "petit", seconds * 1e3, "ms", note)
+def _questions(search: Search, texts: Sequence[str], encoder: Encoder) -> list[Row]:
+    letters = letters_of(Tokenizer.load(search.files.folder))
+    rows = []
+    for size, most in ((60, 300), (8, 30)):
+        asked = [text[200 : 200 + size] for text in texts[:: len(texts) // most] if len(text) > 200 + size]
+        begin = time.perf_counter()
+        found = [search.find_text(text, encoder, letters, MOST) for text in asked]
+        seconds = (time.perf_counter() - begin) / len(asked)
+        assert all(places.ranges for places in found), "each of them was cut from a document"
+        note = f"in {search.files.n_tokens:,} tokens, warm"
+        rows.append(Row(f"find a text of {size} characters", "petit", seconds * 1e3, "ms", note))
+    return rows
 
 
 def measure(python: str | None, megabytes: float, reps: int, folders: Sequence[Path]) -> list[Row]:

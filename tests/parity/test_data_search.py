@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +16,9 @@ from petitlm.cli import invoke
 from petitlm.data.corpus.schema import content_id, documents
 from petitlm.data.tokens import reference, search
 from petitlm.data.tokens.encoder import Encoder, LibraryEncoder, load_encoder
+from petitlm.data.tokens.finder import letters_of
 from petitlm.data.tokens.layout import write_index
+from petitlm.data.tokens.letters import Letters, find_letters
 from petitlm.data.tokens.pack import pack, shard_name
 from petitlm.data.tokens.reader import TokenFiles
 from petitlm.data.tokens.search import Search, suffix_path, write_suffixes
@@ -103,8 +106,8 @@ def encoder(home: Path) -> Encoder:
 
 
 @pytest.fixture(scope="module")
-def read(home: Path) -> Tokenizer:
-    return Tokenizer.load(home)
+def letters(home: Path) -> Letters:
+    return letters_of(Tokenizer.load(home))
 
 
 @pytest.fixture(scope="module")
@@ -159,38 +162,75 @@ def test_longest_matches_cannot_be_made_longer(files, asked, encoder):
     assert asked.longest_matches([]) == []
 
 
+def reading_everything(files: TokenFiles, letters: Letters, text: str) -> list[tuple[int, int]]:
+    """Token ranges of each place of `text`, by the letters of every document."""
+    found, raw = set(), text.encode()
+    for number in range(files.n_documents):
+        base, _ = files.bounds(number)
+        pieces = [letters.tokens[id] for id in files.document(number)]
+        owner = [i for i, piece in enumerate(pieces) for _ in piece]  # the token of each byte
+        body = b"".join(pieces)
+        at = body.find(raw)
+        while at >= 0:
+            found.add((base + owner[at], base + owner[at + len(raw) - 1] + 1))
+            at = body.find(raw, at + 1)
+    return sorted(found)
+
+
 @pytest.mark.parametrize("text", [
     "quick brown fox", "uick brown fo", "boit du lait, et le ch", "petit chat boit ", " over 12 dogs, 12",
     "2, 3]\n    ret", "lève modèle, l'été d", "has 3 things", "fox\njumps  over", "chat est un chat.",
     "not in there at all", "as 5 thing", "e quick brown fox jumps over the lazy dog.",
+    "chat", "ch", "a", "un chat", "n c", " ", "  ", "é", "été", "3 th", "things.", "<|endoftext|>", "zz", "g.", "12",
 ])  # fmt: skip
-def test_a_text_is_found_whatever_stands_around_it(files, asked, encoder, read, text):
-    found = asked.find_text(text, encoder, read.token_bytes)
-    assert found is not None
-    assert found.complete
-    texts = [read.decode(files.document(i)[:-1].tolist()) for i in range(files.n_documents)]
-    count = sum(sum(body.startswith(text, i) for i in range(len(body))) for body in texts)
-    assert len(found.ranges) == count
-    for begin, end in found.ranges:
-        assert text in read.decode(files.tokens(begin, end).tolist())
-        assert text not in read.decode(files.tokens(begin + 1, end).tolist())
-        assert text not in read.decode(files.tokens(begin, end - 1).tolist())
+def test_a_text_is_found_whatever_stands_around_it(files, asked, encoder, letters, text):
+    found = asked.find_text(text, encoder, letters)
+    assert found == (reading_everything(files, letters, text), True)
 
 
-def test_a_short_text_has_no_words_to_go_by(asked, encoder, read):
-    assert asked.find_text("chat", encoder, read.token_bytes) is None
-    assert asked.find_text("un chat", encoder, read.token_bytes) is None
+def test_any_stretch_of_any_document_is_found(files, asked, encoder, letters):
+    rng = np.random.default_rng(3)
+    bodies = [b"".join(letters.tokens[id] for id in files.document(i)).decode() for i in range(files.n_documents)]
+    for _ in range(20):
+        body = bodies[rng.integers(len(bodies))]
+        at = int(rng.integers(len(body)))
+        text = body[at : at + int(rng.integers(1, 25))]
+        truth = reading_everything(files, letters, text)
+        assert truth
+        assert asked.find_text(text, encoder, letters).ranges == truth
+        assert asked.find_text(text, encoder, letters, limit=0) == ([], False)
+        first = asked.find_text(text, encoder, letters, limit=len(truth))
+        assert first == (truth, True)
 
 
-def test_of_many_places_the_first_are_given_and_it_says_so(asked, encoder, read):
+def test_frequent_words_and_few_asked_for(files, asked, encoder, letters):
     """The words " has 3" are in eleven documents, and before them stands a 4 in one."""
-    every, some = (asked.find_text("4 has 3 thing", encoder, read.token_bytes, limit) for limit in (11, 4))
-    assert every is not None
-    assert some is not None
-    assert every.complete
+    for limit in (11, 4, 1):
+        found = asked.find_text("4 has 3 thing", encoder, letters, limit)
+        assert found == (reading_everything(files, letters, "4 has 3 thing"), True)
+        assert len(found.ranges) == 1, "document 24"
+    some = asked.find_text(" has 3 ", encoder, letters, 4)
     assert not some.complete
-    assert every.ranges[: len(some.ranges)] == some.ranges
-    assert len(every.ranges) == 1, "document 24"
+    assert set(some.ranges) < set(reading_everything(files, letters, " has 3 "))
+    assert len(some.ranges) == 4
+    with pytest.raises(UsageError, match="no text"):
+        asked.find_text("", encoder, letters)
+
+
+@given(st.lists(st.sampled_from([b"a", b"b", b"ab", b"aba", b"bb", b""]), max_size=40), st.sampled_from([
+    b"a", b"ab", b"aba", b"abab", b"bbab", b"babba", b"aaaa", b"abababab"]))  # fmt: skip
+def test_letters_are_found_however_tokens_cut_them(pieces, raw):
+    """A vocabulary in which many cuts give the same letters; an empty token ends a document."""
+    vocabulary = [b"", b"a", b"b", b"ab", b"aba", b"bb"]
+    tokens = np.array([vocabulary.index(piece) for piece in pieces], np.uint16)
+    truth, start = set(), 0
+    for end in [*np.flatnonzero(tokens == 0).tolist(), len(tokens)]:
+        owner = [i for i in range(start, end) for _ in pieces[i]]
+        body = b"".join(pieces[start:end])
+        truth |= {(owner[at], owner[at + len(raw) - 1] + 1) for at in range(len(body)) if body.startswith(raw, at)}
+        start = end + 1
+    found = find_letters(raw, Letters(vocabulary), tokens, lambda id: np.flatnonzero(tokens == id))
+    assert set(found) == truth
 
 
 def test_arrays_are_written_once_and_again_for_other_tokens(files, tmp_path):
@@ -263,20 +303,19 @@ def test_an_empty_shard_holds_nothing(root, tmp_path):
 
 
 def test_the_command_finds_a_text_by_its_tokens(root, tmp_path, capsys):
-    """The same documents as reading every text gives, and the exact tokens; the second time without sorting."""
+    """The documents that hold it, and the exact tokens; the second time without sorting."""
     from small_corpus import make_corpus
 
     own = root / "src" / "petitlm" / "models" / "default"
     folder = make_corpus(tmp_path / "corpus", Tokenizer.load(own))
-    said = {}
-    for text in ("the clocks were", "clocks were"):
-        assert invoke(["data", "trace", str(folder), "--text", text, "--json"]) == 0
-        out, err = capsys.readouterr()
-        said[text] = json.loads(out), err
-    (found, first), (read, second) = said.values()
-    assert "sorting suffixes" in first
-    assert "no word between" in second
-    assert {row["doc_id"] for row in found["documents"]} == {row["doc_id"] for row in read["documents"]}
+    assert invoke(["data", "trace", str(folder), "--text", "the clocks were", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert "sorting suffixes" in err
+    found = json.loads(out)
+    holding = [row["doc_id"].hex() for path in sorted((folder / "documents").iterdir())
+               for row in pq.read_table(path).to_pylist() if "the clocks were" in row["text"]]
+    assert holding
+    assert sorted(row["doc_id"] for row in found["documents"]) == sorted(holding)
     row = found["documents"][0]
     ids = TokenFiles(folder / "tokens").tokens(row["from"], row["to"]).tolist()
     assert "the clocks were" in Tokenizer.load(own).decode(ids)

@@ -79,7 +79,7 @@ def _answer(trace: Trace, question: str, value: Any, limit: int, state: DataStat
     if question == "tokens":
         answer = trace.tokens(*_range(value), limit)
     elif question == "text":
-        answer = trace.text(value, _finder(trace, value), limit)
+        answer = trace.text(value, _finder(trace), limit)
     elif question:
         answer = getattr(trace, question)(value, limit)
     else:
@@ -94,15 +94,11 @@ def _answer(trace: Trace, question: str, value: Any, limit: int, state: DataStat
     return found
 
 
-def _finder(trace: Trace, text: str) -> Any:
+def _finder(trace: Trace) -> Any:
     """What finds `text` in the tokens; None where every text must be read for it."""
     from petitlm.data.tokens.finder import open_finder
-    from petitlm.data.tokens.search import can_find
 
     corpus = trace.corpus
-    if not can_find(text):
-        note(f"{text!r:.80} has no word between two others to go by: reading every text")
-        return None
     shas = [entry["sha256"] for entry in sorted(corpus.manifest["files"], key=lambda entry: entry["path"])
             if entry["path"].startswith("tokens/shard-") and entry["path"].endswith(".bin")]
     try:

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from petitlm.data.tokens.encoder import Encoder
 from petitlm.data.tokens.layout import map_file
+from petitlm.data.tokens.letters import Letters, find_letters
 from petitlm.data.tokens.pack import shard_name
 from petitlm.data.tokens.reader import TokenFiles
 from petitlm.errors import DamagedError, NotFoundError, UsageError
@@ -65,7 +66,7 @@ class Places(NamedTuple):
     ranges: list[tuple[int, int]]
     """First token that holds some of it and one behind the last, over all shards, rising."""
     complete: bool
-    """Whether these are all places, and not the first of many."""
+    """Whether these are all places, and not some of many."""
 
 
 def write_suffixes(files: TokenFiles, folder: Path, progress: Callable[[int, int], None] = lambda *_: None,
@@ -145,49 +146,57 @@ class Search:
             reached = max(reached, start + length)
         return matches
 
-    def find_text(self, text: str, encoder: Encoder, token_bytes: Callable[[int], bytes],
-                  limit: int = 1000) -> Places | None:
-        """Where a text is, whatever stands around it; None for a text of fewer than three words.
+    def find_text(self, text: str, encoder: Encoder, letters: Letters, limit: int = 1000) -> Places:
+        """Where a text is, whatever stands around it and however its letters were cut into tokens.
 
-        Its words between the first and the last are cut into the same tokens wherever they stand: they are looked for,
-        and what is before and behind them is compared letter by letter. Only words that an answer's border cuts in two
-        are not found.
+        Words between the first and the last are cut into the same tokens wherever they stand: those are looked for,
+        and what is before and behind them is compared letter by letter. A text without such words, or whose words are
+        in more than `limit` places, is looked for letter by letter from its first token on, which takes longer.
+        An answer's border that cuts a word in two hides that word from the first way.
         """
+        if not text:
+            raise UsageError("no text to look for; an empty one is everywhere")
         begin, end = _core(text)
-        if begin >= end:
-            return None
         raw = text[begin:end].encode()
         core = encoder.encode(np.frombuffer(raw, np.uint8), np.array([0, len(raw)]))[0].tolist()
-        found = self.find(core, limit)
-        before, behind = text[:begin].encode(), text[end:].encode()
-        ranges = []
-        for position in found.positions.tolist():
-            first = self._reach(position, before, -1, encoder.eos_id, token_bytes)
-            last = self._reach(position + len(core) - 1, behind, 1, encoder.eos_id, token_bytes)
-            if first is not None and last is not None:
-                ranges.append((first, last + 1))
-        return Places(ranges, found.count <= limit)
+        if core and (found := self.find(core, limit)).count <= limit:
+            before, behind = text[:begin].encode(), text[end:].encode()
+            ranges = []
+            for position in found.positions.tolist():
+                first = self._reach(position, before, -1, letters)
+                last = self._reach(position + len(core) - 1, behind, 1, letters)
+                if first is not None and last is not None:
+                    ranges.append((first, last + 1))
+            return Places(ranges, True)
+        return self._find_letters(text.encode(), letters, limit)
 
-    def _reach(self, position: int, wanted: bytes, step: int, eos_id: int,
-               token_bytes: Callable[[int], bytes]) -> int | None:
+    def _find_letters(self, raw: bytes, letters: Letters, limit: int) -> Places:
+        ranges: set[tuple[int, int]] = set()
+        for base, tokens, places in zip(self.files.first_token, self._shards, self._places, strict=False):
+
+            def places_of(id: int, tokens: NDArray[Any] = tokens, places: NDArray[Any] = places) -> NDArray[Any]:
+                low, high = _asked(_kernels().suffix_range, tokens, places, np.array([id], np.int64))
+                return places[low:high]
+
+            for first, last in find_letters(raw, letters, tokens, places_of):
+                ranges.add((base + first, base + last))
+                if len(ranges) > limit:
+                    return Places(sorted(ranges)[:limit], False)
+        return Places(sorted(ranges), True)
+
+    def _reach(self, position: int, wanted: bytes, step: int, letters: Letters) -> int | None:
         """The token up to which `wanted` lies before (-1) or behind (1) the token at `position`; None: it does not."""
         read = b""
         while len(read) < len(wanted):
             position += step
             if not 0 <= position < self.files.n_tokens:
                 return None
-            id = int(self.files.tokens(position, position + 1)[0])
-            if id == eos_id:
+            token = letters.tokens[int(self.files.tokens(position, position + 1)[0])]
+            if not token:  # the end of the document
                 return None
-            read = token_bytes(id) + read if step < 0 else read + token_bytes(id)
+            read = token + read if step < 0 else read + token
         same = read.endswith(wanted) if step < 0 else read.startswith(wanted)
         return position if same else None
-
-
-def can_find(text: str) -> bool:
-    """Whether `Search.find_text` can look for `text`: it has a word between others."""
-    begin, end = _core(text)
-    return begin < end
 
 
 def _core(text: str) -> tuple[int, int]:
