@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from typing import Any
 
 import numpy as np
 import pytest
@@ -166,9 +167,10 @@ def test_a_document_given_twice_is_refused():
         ({"bands": 26, "rows": 10}, "bands=26 x rows=10 .* exceed 255"),
         ({"min_similarity": 1.5}, "min_similarity=1.5 .* give 0 to 1"),
         ({"max_per_problem": -1}, "max_per_problem=-1 .* or more"),
+        ({"near_origins": ("human", "robot")}, "names \\['robot'\\]; choose among human"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(fields: dict[str, int], said: str):
+def test_settings_that_make_no_sense_are_refused(fields: dict[str, Any], said: str):
     with pytest.raises(ConfigError, match=said):
         Repeats(**fields)
 

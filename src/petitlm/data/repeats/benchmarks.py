@@ -9,8 +9,8 @@ field (`PRINCIPAL`, `IGNORED`; any other name is a `PART`):
 - What is too short for that counts together: the principal text and all others near each other, in any order, or so
   many of them that they make 8 words. An item of one word and nothing else cannot be known, and is named as such.
 
-The numbers were chosen on real text (docs/data.md): a principal text of 4 to 12 words is found in 6 documents of the
-15,000 that petit was tried on, a choice of 4 to 7 words in 500.
+The numbers were chosen on real text that holds none of them, 15,398 documents: a principal text of 4 to 12 words is
+found in 8 of them, a run of 13 words in 9 (what both quote, mostly), but choices of 4 to 7 words 579 times.
 """
 
 from __future__ import annotations

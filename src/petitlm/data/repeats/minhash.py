@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from petitlm.data.corpus.schema import ORIGINS
 from petitlm.data.repeats import reference
 from petitlm.data.repeats.words import UNICODE, fold
 from petitlm.errors import ConfigError
@@ -64,6 +65,8 @@ class Repeats:
             raise ConfigError(f"max_per_problem={self.max_per_problem} of [dedup] should be 0 (any number) or more")
         if self.n_hashes > 255:
             raise ConfigError(f"bands={self.bands} x rows={self.rows} of [dedup] exceed 255 hash values; choose fewer")
+        if unknown := set(self.near_origins) - set(ORIGINS):
+            raise ConfigError(f"near_origins of [dedup] names {sorted(unknown)}; choose among {', '.join(ORIGINS)}")
         if not 0 <= self.min_similarity <= 1:
             raise ConfigError(f"min_similarity={self.min_similarity} of [dedup] is not a similarity; give 0 to 1")
 
