@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from petitlm.data.balance.grid import Cell
+from petitlm.data.corpus.schema import DOCUMENTS
 from petitlm.data.scoring import wilson_interval
 from petitlm.data.tokens.encoder import Encoder
 from petitlm.data.tokens.pack import encode_documents
@@ -58,7 +59,7 @@ def training_rows(folder: Path, tokenizer: Encoder, prompt_weight: float,
     """
     rows = []
     for path in sorted((folder / "documents").glob("*.parquet")):
-        table = pq.read_table(path, columns=["doc_id", "text", "answers", "split", "weight"])
+        table = pq.read_table(path, columns=["doc_id", "text", "answers", "split", "weight"], schema=DOCUMENTS)
         table = table.filter(pc.and_(pc.equal(table["split"], "train"), pc.greater(table["weight"], 0)))
         coded = encode_documents(table, tokenizer)
         ends = coded.offsets.tolist()
