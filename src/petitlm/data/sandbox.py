@@ -48,7 +48,7 @@ class Limits:
 
     def __post_init__(self) -> None:
         if self.seconds <= 0 or self.memory_mb < 64 or self.output_bytes <= 0 or self.silence_s <= 0:
-            raise UsageError(f"{self} leaves nothing to run in; give seconds and bytes above 0, and memory_mb of 64 or more")
+            raise UsageError(f"{self} leaves nothing to run in; give memory_mb of 64 or more and the rest above 0")
 
 
 class Outcome(NamedTuple):
@@ -69,7 +69,7 @@ class Sandbox:
 
     def __init__(self, limits: Limits | None = None, syntax: str = "listed") -> None:
         if os.name != "posix":
-            raise RefusedError("programs are run on Linux and macOS only, where a process can be limited; leave code out")
+            raise RefusedError("programs run only where a process can be limited (Linux, macOS); leave code out")
         if syntax not in ("listed", "any"):
             raise UsageError(f"syntax={syntax!r} is not known; choose listed or any")
         self.limits = limits or Limits()

@@ -20,6 +20,8 @@ from petitlm.data.generators import (
     measures_check,
     number_words_check,
     number_words_task,
+    ordering,
+    ordering_check,
     passages,
     passages_check,
     small_talk,
@@ -27,6 +29,8 @@ from petitlm.data.generators import (
     stories_check,
     translation,
     translation_check,
+    truth_tellers,
+    truth_tellers_check,
     word_problems,
     word_problems_check,
 )
@@ -88,6 +92,8 @@ GENERATORS: dict[str, Generator] = {
         (grammar, grammar_check.check),
         (stories, stories_check.check),
         (dialogue, dialogue_check.check),
+        (ordering, ordering_check.check),
+        (truth_tellers, truth_tellers_check.check),
     )
 }
 
