@@ -79,7 +79,7 @@ test-all: $(PEERS)
 
 check: $(DEV)
 	$(VENV)/bin/ruff check .
-	$(VENV)/bin/clang-format --dry-run --Werror kernels/*.h kernels/*.cpp
+	$(VENV)/bin/clang-format --dry-run --Werror kernels/*.h kernels/*.cpp kernels/text/*.h kernels/text/*.cpp
 	$(VENV)/bin/pyright
 	$(PY) docs/doc_checks.py
 
