@@ -18,6 +18,8 @@ from tests_corpora import RECIPE, small_source
 from petitlm.data.corpus.build import build, work_folder
 from petitlm.data.corpus.store import file_sha256
 from petitlm.data.corpus.workers import Pool
+from petitlm.data.provenance.corpus import open_corpus
+from petitlm.data.provenance.verify import verify
 from petitlm.errors import ConfigError, NotFoundError, PetitError, UsageError
 
 
@@ -64,6 +66,14 @@ def test_the_manifest_vouches_for_every_file(made: Path) -> None:
     assert found == set(listed)
     for name, entry in listed.items():
         assert (file_sha256(made / name), (made / name).stat().st_size) == (entry["sha256"], entry["bytes"])
+
+
+def test_it_verifies(made: Path) -> None:
+    """Rules, counts and a sample, by the code that judges any corpus."""
+    verdict = verify(open_corpus(made), sample=40)
+    assert verdict.ok, verdict.findings
+    assert verdict.notes == []
+    assert verdict.checks["documents made again"] == verdict.checks["documents encoded again"] == 40
 
 
 def test_documents_know_their_place_and_their_maker(made: Path) -> None:
