@@ -2,7 +2,8 @@
 
 What is not in ../shared/data comes from three packages of an environment of its own:
 
-    python -m venv /tmp/languages && /tmp/languages/bin/pip install django==6.1.3 langdetect==1.0.9 pyspellchecker==0.9.1
+    python -m venv /tmp/languages
+    /tmp/languages/bin/pip install django==6.1.3 langdetect==1.0.9 pyspellchecker==0.9.1
 
 `django` (BSD-3-Clause): its messages in 90 languages, and program code. `langdetect` (Apache-2.0): how frequent the
 trigrams of 55 languages are. `pyspellchecker` (MIT): how frequent words are in subtitles of films.
@@ -15,6 +16,7 @@ import gzip
 import hashlib
 import json
 import re
+import string
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from itertools import accumulate
@@ -31,14 +33,19 @@ def is_held_out(source: str) -> bool:
     return hashlib.blake2b(source.encode(), digest_size=2).digest()[0] < 51
 
 
+def rows_of(path: Path) -> Iterator[dict[str, str]]:
+    """The objects of a .jsonl.gz."""
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        yield from map(json.loads, file)
+
+
 def real(shared: Path) -> Iterator[tuple[str, str, str, str]]:
     """(set, language, source, text) of every document of ../shared/data/text that is in one declared language."""
     for path in sorted((shared / "data" / "text").glob("*.jsonl.gz")):
         name = path.name.removesuffix(".jsonl.gz")
         if name in NOT_OF_LANGUAGE:
             continue
-        for line in gzip.open(path, "rt", encoding="utf-8"):
-            row = json.loads(line)
+        for row in rows_of(path):
             # The treebanks name one file for all their documents, the novels one for all passages of a book.
             yield name, row["lang"], row["text"] if name.startswith("ud_") else row["source"], row["text"]
 
@@ -157,7 +164,7 @@ def numbers(rng: Random) -> str:
         if kind == 1:
             return f"{rng.randrange(1000)}{rng.choice('.,:/-')}{rng.randrange(100)}"
         if kind == 2:
-            return "".join(rng.choices("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/=_-", k=rng.randrange(3, 40)))
+            return "".join(rng.choices(f"{string.ascii_letters}{string.digits}+/=_-", k=rng.randrange(3, 40)))
         if kind == 3:
             return rng.choice("=+-*/%$€|<>()[]{}#@&")
         return rng.choice(["x", "y", "z", "kg", "cm", "km", "EUR", "USD", "A", "B", "C", "ID", "No"])

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import gzip
 import hashlib
 import json
 import time
@@ -22,7 +21,7 @@ from random import Random
 from typing import Any
 
 import language_text
-from language_text import Labelled, is_held_out, piece
+from language_text import Labelled, is_held_out, piece, rows_of
 
 from petitlm.data.quality.features import Features
 from petitlm.data.quality.fitting import Fitting, calibrated, fit
@@ -57,15 +56,13 @@ def sets(shared: Path) -> tuple[Sets, Sets]:
     parts: tuple[Sets, Sets] = defaultdict(list), defaultdict(list)
     for path in sorted((shared / "data" / "text").glob("*.jsonl.gz")):
         name = path.name.removesuffix(".jsonl.gz")
-        for line in gzip.open(path, "rt", encoding="utf-8") if "pairs" not in name else ():
-            row = json.loads(line)
+        for row in rows_of(path) if "pairs" not in name else ():
             whole = row["text"]
             texts = [whole[i : i + 5000] for i in range(0, len(whole), 5000)] if name == "tiny_shakespeare" else [whole]
             for text in texts:
                 by_text = name.startswith("ud_") or len(texts) > 1
                 parts[is_held_out(text if by_text else row["source"] + row["title"])][name].append(text)
-    for line in gzip.open(shared / "data" / "filter" / "sms_spam.jsonl.gz", "rt", encoding="utf-8"):
-        row = json.loads(line)
+    for row in rows_of(shared / "data" / "filter" / "sms_spam.jsonl.gz"):
         if row["label"] in ("ham", "spam"):  # one row is a header
             parts[is_held_out(row["text"])][f"sms_{row['label']}"].append(row["text"])
     return parts
@@ -108,9 +105,9 @@ def finish(model: Linear, folder: Path, tests: dict[str, Labelled]) -> None:
 def language_model(shared: Path, packages: Path, folder: Path) -> None:
     data = language_text.labelled(shared, packages)
     cut = len(data) * 9 // 10
-    card = {"name": "language", "trained_on": "../shared/data/text (but children's books, Shakespeare, pairs); messages "
-            "of Django 6.1.3 (BSD-3-Clause); trigram frequencies of langdetect 1.0.9 (Apache-2.0); word frequencies of "
-            "pyspellchecker 0.9.1 (MIT); program code; figures"}
+    card = {"name": "language", "trained_on": "../shared/data/text (but children's books, Shakespeare, pairs); "
+            "messages of Django 6.1.3 (BSD-3-Clause); trigram frequencies of langdetect 1.0.9 (Apache-2.0); word "
+            "frequencies of pyspellchecker 0.9.1 (MIT); program code; figures"}
     model = train(data[:cut], data[cut:], Features(1, 3, 1, 15), Fitting(l2=1e-6, max_steps=60), card)
     rng, held = Random(9), defaultdict(list)
     for name, language, source, text in language_text.real(shared):

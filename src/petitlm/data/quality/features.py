@@ -136,7 +136,8 @@ def pieces(texts: Sequence[str] | pa.Array | pa.ChunkedArray, size: int = WINDOW
     """
     data, offsets = buffers(texts)
     if not by_line:
-        return Pieces(data, *kernels().cut_texts(data, offsets, size), len(offsets) - 1)
+        starts, ends, owners = kernels().cut_texts(data, offsets, size)
+        return Pieces(data, starts, ends, owners, len(offsets) - 1)
     breaks = np.flatnonzero(data[offsets[0] : offsets[-1]] == ord("\n")) + 1 + offsets[0]
     starts, ends, _ = kernels().cut_texts(data, np.union1d(offsets, breaks), size)
     return Pieces(data, starts, ends, np.searchsorted(offsets, starts, "right") - 1, len(offsets) - 1)

@@ -67,8 +67,8 @@ def fit(texts: Texts, labels: Sequence[str], features: Features, how: Fitting | 
     how = how or Fitting()
     names = tuple(sorted(set(labels)))
     if len(names) < 2 or len(texts) != len(labels):
-        raise UsageError(f"{len(texts)} texts and {len(labels)} labels of {len(names)} kinds; give each text one label, "
-                         "of at least two kinds")
+        raise UsageError(f"{len(texts)} texts and {len(labels)} labels of {len(names)} kinds; give each text "
+                         "one label, of at least two kinds")
     y = np.searchsorted(names, labels)
     each = np.ones(len(y)) if not how.balanced else 1 / np.bincount(y)[y]
     weights, bias = solve(count(texts, features), y, len(names), 1 << features.bits, how, each / each.sum())

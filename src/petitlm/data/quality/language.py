@@ -168,7 +168,7 @@ class Identify:
             if declared not in (None, UNDETERMINED) and not contradicted:
                 language = declared
                 confidence = float(found.probabilities[i, index[declared]]) if declared in index else None
-            new = [flag for flag, is_so in (("language.mixed", mixed), ("language.contradicted", contradicted)) if is_so]
+            new = ["language.mixed"] * bool(mixed) + ["language.contradicted"] * contradicted
             languages.append(language)
             confidences.append(confidence)
             flags.append([*(flagged or []), *(flag for flag in new if flag not in (flagged or []))])

@@ -3,8 +3,8 @@
 Lix = words per sentence + 100 * share of words of more than six letters (Björnsson 1968, Läsbarhet; Anderson 1983,
 Lix and Rix, Journal of Reading 26). It needs no syllables and no word lists, and was used for many languages, English
 and French among them. It sees length only: not rare short words, not ideas, not whether a text makes sense.
-Words are runs of letters ("l'eau" is two); a sentence ends at . ! ? or … before a space or a sign, at an empty line, and
-at the end of the text.
+Words are runs of letters ("l'eau" is two); a sentence ends at . ! ? or … before a space or a sign, at an empty line,
+and at the end of the text.
 """
 
 from __future__ import annotations
