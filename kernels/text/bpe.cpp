@@ -20,8 +20,9 @@
 #include <utility>
 #include <vector>
 
+#include "characters.h"
 #include "text.h"
-#include "unicode.h"
+#include "vocabulary.h"
 
 namespace nb = nanobind;
 
@@ -35,133 +36,24 @@ void check(bool ok, const char* what) {
   if (!ok) throw std::invalid_argument(what);
 }
 
-// --- Classes of characters ------------------------------------------------------------------------------------------
+using Named = std::vector<std::pair<nb::bytes, int64_t>>;  // texts and ids, as Python gives them
 
-enum Class : uint8_t { LETTER, NUMBER, SPACE, OTHER, EDGE };  // EDGE: a digit that is a word by itself
-constexpr uint8_t DIGIT_BIT = 8;                              // beside one of the first four
-
-const std::vector<uint8_t>& classes() {  // of all code points
-  static const std::vector<uint8_t> table = [] {
-    std::vector<uint8_t> made(0x110000, OTHER);
-    for (auto r : LETTERS) std::fill(&made[r.first], &made[r.last] + 1, LETTER);
-    for (auto r : NUMBERS) std::fill(&made[r.first], &made[r.last] + 1, NUMBER);
-    for (auto r : SPACES) std::fill(&made[r.first], &made[r.last] + 1, SPACE);
-    for (auto r : DIGITS)
-      for (uint32_t c = r.first; c <= r.last; ++c) made[c] |= DIGIT_BIT;
-    return made;
-  }();
-  return table;
+std::vector<std::pair<std::string, int64_t>> texts_of(const Named& tokens) {
+  std::vector<std::pair<std::string, int64_t>> texts;
+  for (const auto& [text, id] : tokens) texts.emplace_back(std::string(text.c_str(), text.size()), id);
+  return texts;
 }
-
-struct Character {
-  uint32_t bytes;  // 0: not UTF-8
-  uint32_t code;
-};
-
-// The character at p, before end. Follows table 3-7 of the Unicode standard: nothing overlong, no surrogates.
-inline Character character(const uint8_t* p, const uint8_t* end) {
-  if (*p < 0x80) return {1, *p};
-  const uint32_t n = *p >= 0xF0 ? 4 : *p >= 0xE0 ? 3 : 2;
-  if (*p < 0xC2 || *p > 0xF4 || end - p < n) return {0, 0};
-  uint32_t code = *p & (0x7F >> n);
-  for (uint32_t i = 1; i < n; ++i) {
-    if ((p[i] & 0xC0) != 0x80) return {0, 0};
-    code = code << 6 | (p[i] & 0x3F);
-  }
-  const bool overlong = (n == 3 && code < 0x800) || (n == 4 && code < 0x10000);
-  if (overlong || code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) return {0, 0};
-  return {n, code};
-}
-
-class NotUtf8 : public std::runtime_error {
- public:
-  NotUtf8() : std::runtime_error("") {}
-};
-
-// --- Pairs that are joined ------------------------------------------------------------------------------------------
-
-struct Join {
-  uint32_t rank, id;
-};
-constexpr uint32_t NEVER = UINT32_MAX;
-
-class Joins {  // (left id, right id) -> rank and id of the two together; open addressing, at most half full
- public:
-  explicit Joins(int64_t n) {
-    size_t size = 16;
-    while (size < 2 * static_cast<size_t>(n)) size *= 2;
-    slots_.assign(size, {UINT64_MAX, {NEVER, NEVER}});
-  }
-  void add(uint32_t left, uint32_t right, Join join) {
-    size_t at = place(key(left, right));
-    slots_[at] = {key(left, right), join};  // given twice, the later counts, as in the library
-  }
-  Join find(uint32_t left, uint32_t right) const { return slots_[place(key(left, right))].join; }
-
- private:
-  struct Slot {
-    uint64_t key;
-    Join join;
-  };
-  static uint64_t key(uint32_t left, uint32_t right) { return static_cast<uint64_t>(left) << 32 | right; }
-  size_t place(uint64_t key) const {
-    size_t at = (key * 0x9E3779B97F4A7C15u >> 20) & (slots_.size() - 1);
-    while (slots_[at].key != key && slots_[at].key != UINT64_MAX) at = (at + 1) & (slots_.size() - 1);
-    return at;
-  }
-  std::vector<Slot> slots_;
-};
-
-// --- Added tokens ---------------------------------------------------------------------------------------------------
-
-constexpr int64_t NONE = -1, AS_TEXT = -2;
-
-class Added {  // the longest of them that begins at a place; a trie over bytes
- public:
-  explicit Added(const std::vector<std::pair<nb::bytes, int64_t>>& tokens) : nodes_(1) {
-    for (const auto& [text, id] : tokens) {
-      check(text.size() > 0 && id >= AS_TEXT && id < UINT32_MAX && id != NONE, "an added token needs a text and an id");
-      size_t at = 0;
-      for (size_t i = 0; i < text.size(); ++i) {
-        const auto byte = static_cast<uint8_t>(text.c_str()[i]);
-        if (!nodes_[at].next[byte]) {
-          nodes_[at].next[byte] = static_cast<uint32_t>(nodes_.size());
-          nodes_.emplace_back();
-        }
-        at = nodes_[at].next[byte];
-      }
-      nodes_[at].id = id;
-    }
-  }
-  bool empty() const { return nodes_.size() == 1; }
-  bool may_begin(uint8_t byte) const { return nodes_[0].next[byte] != 0; }
-  std::pair<int64_t, const uint8_t*> longest(const uint8_t* p, const uint8_t* end) const {
-    std::pair<int64_t, const uint8_t*> best{NONE, p};
-    for (uint32_t at = 0; p < end && (at = nodes_[at].next[*p]) != 0;) {
-      ++p;
-      if (nodes_[at].id != NONE) best = {nodes_[at].id, p};
-    }
-    return best;
-  }
-
- private:
-  struct Node {
-    int64_t id = NONE;
-    std::array<uint32_t, 256> next{};
-  };
-  std::vector<Node> nodes_;
-};
-
-// --- The encoder ----------------------------------------------------------------------------------------------------
 
 class Bpe {
  public:
   // byte_ids (256,), joins (M, 3) of left, right and joined id by rank; added tokens of the first and second pass,
   // where the id -2 says that the text is found and left as it is; whether each digit is a word.
   Bpe(Array<uint32_t> byte_ids, nb::ndarray<const uint32_t, nb::shape<-1, 3>, nb::c_contig, nb::device::cpu> joins,
-      const std::vector<std::pair<nb::bytes, int64_t>>& first, const std::vector<std::pair<nb::bytes, int64_t>>& second,
-      bool digits)
-      : joins_(static_cast<int64_t>(joins.shape(0))), first_(first), second_(second), words_(WORDS) {
+      const Named& first, const Named& second, bool digits)
+      : joins_(static_cast<int64_t>(joins.shape(0))),
+        first_(texts_of(first)),
+        second_(texts_of(second)),
+        words_(WORDS) {
     check(byte_ids.shape(0) == 256, "byte_ids: one for each of the 256 bytes");
     std::copy(byte_ids.data(), byte_ids.data() + 256, byte_ids_.begin());
     for (size_t rank = 0; rank < joins.shape(0); ++rank) {
@@ -389,8 +281,7 @@ class Bpe {
 void bind_bpe(nb::module_& m) {
   nb::class_<Bpe>(m, "Bpe")
       .def(nb::init<Array<uint32_t>, nb::ndarray<const uint32_t, nb::shape<-1, 3>, nb::c_contig, nb::device::cpu>,
-                    const std::vector<std::pair<nb::bytes, int64_t>>&,
-                    const std::vector<std::pair<nb::bytes, int64_t>>&, bool>())
+                    const Named&, const Named&, bool>())
       .def("encode", &Bpe::encode);
 }
 
