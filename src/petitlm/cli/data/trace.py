@@ -181,7 +181,8 @@ def _print_answer(answer: dict[str, Any]) -> None:
         click.echo()
         print_columns([("document", "tokens", "category", "language", "level", "source"), *rows])
         left = answer["n_documents"] - len({row[0] for row in rows})
-        click.echo(f"and {left:,} more documents" if left > 0 else "")
+        if left > 0:
+            click.echo(f"and {left:,} more documents")
 
 
 def _level(row: dict[str, Any]) -> str:
