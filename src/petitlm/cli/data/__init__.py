@@ -11,6 +11,7 @@ VERBS = {
     "build": "Build a corpus by a recipe.",
     "plan": "Show the grid of a corpus, and its gaps.",
     "balance": "Fill the gaps of a corpus with verified documents.",
+    "classify": "Train a text classifier on labelled records.",
     "effect": "What balancing did to a model trained on it.",
     "card": "Describe a corpus: card, Croissant, EU summary, attribution.",
     "export": "Write a corpus in the format of another program.",
