@@ -55,11 +55,12 @@ def test_the_main_part_wins_and_nothing_breaks_the_reader(tmp_path: Path) -> Non
 
 
 TEI = """<?xml version="1.0" encoding="UTF-8"?>
-<TEI xmlns="http://www.tei-c.org/ns/1.0" xml:lang="fr"><teiHeader><fileDesc>
+<TEI xmlns="http://www.tei-c.org/ns/1.0" xml:lang="fra"><teiHeader><fileDesc>
 <titleStmt><title>Le Titre</title><author>Sand, George</author></titleStmt>
 <publicationStmt><availability><licence target="https://creativecommons.org/publicdomain/zero/1.0/">CC0</licence>
 </availability></publicationStmt></fileDesc></teiHeader>
-<text><front><titlePage><docTitle>LE TITRE</docTitle></titlePage></front><body><div type="chapter"><head>I</head>
+<text><front><titlePage><docTitle>LE TITRE</docTitle></titlePage>
+<div type="titlepage"><p>Le Titre</p></div></front><body><div type="chapter"><head>I</head>
 <pb n="1"/><fw>LE TITRE 1</fw><p>Il <hi>était</hi> une fois<note>Une note <note>avec une autre</note> dedans.</note>
 un mot cou<lb break="no"/>
 pé, puis<lb/>un autre ; <choice><sic>fote</sic><corr>faute</corr></choice>
@@ -246,7 +247,8 @@ def test_a_message_of_bad_bytes_harms_only_itself(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "piece"), [
-    ("a.html", "<a "), ("a.html", "<!"), ("a.html", "<div>"), ("a.html", "<ul><li>"), ("a.md", "!["), ("a.md", "<!--"),
+    ("a.html", "<a "), ("a.html", "<!"), ("a.html", "<!["), ("a.html", "<td>"), ("a.html", "<p hidden>"), ("a.md", "~~~"),
+    ("a.html", "<div>"), ("a.html", "<ul><li>"), ("a.md", "!["), ("a.md", "<!--"),
     ("a.md", "[ ]("), ("a.md", "# "), ("a.po", 'msgid "'), ("a.txt", " "),
 ])  # fmt: skip
 def test_work_grows_with_the_length_and_not_its_square(tmp_path: Path, name: str, piece: str) -> None:

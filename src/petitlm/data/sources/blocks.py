@@ -66,6 +66,7 @@ class _Writer:
         self._depth = 0  # of lists
         self._mark = ""  # what the next block starts with: a dash for the first of an item, then spaces
         self._in_row = False
+        self._has_text = False  # whether the line so far is more than white space
 
     def walk(self, element: Element) -> None:
         """Add the text of an element, not its tail."""
@@ -73,7 +74,7 @@ class _Writer:
         if tag in rules.skip:
             return
         if tag in rules.special:
-            self._line.append(_SPACE.sub(" ", rules.special[tag](element)))
+            self._add(rules.special[tag](element))
         elif tag in rules.aside:
             inside = Element("inside")  # a tag of no rule
             inside.text, inside[:] = element.text, list(element)
@@ -81,7 +82,7 @@ class _Writer:
         elif tag in rules.turn:
             self._line.append("\n")
         elif tag in rules.cell:
-            if "".join(self._line).strip():
+            if self._has_text:
                 self._line.append(" | ")
             self._children(element)
         elif self._in_row and (tag in rules.block or tag in rules.item or tag in rules.code or tag in rules.line):
@@ -106,10 +107,15 @@ class _Writer:
             self._children(element)
 
     def _children(self, element: Element) -> None:
-        self._line.append(_SPACE.sub(" ", element.text or ""))
+        self._add(element.text)
         for child in element:
             self.walk(child)
-            self._line.append(_SPACE.sub(" ", child.tail or ""))
+            self._add(child.tail)
+
+    def _add(self, text: str | None) -> None:
+        if text:
+            self._line.append(_SPACE.sub(" ", text))
+            self._has_text = self._has_text or not text.isspace()
 
     def _item(self, element: Element) -> None:
         self.end()
@@ -123,7 +129,7 @@ class _Writer:
     def end(self, kind: str = "block") -> None:
         """End the line so far as a block of its own, and put its notes after it."""
         text = _AROUND_TURN.sub("\n", _SPACES.sub(" ", "".join(self._line))).strip()
-        self._line = []
+        self._line, self._has_text = [], False
         if text:
             self.blocks.append(("item" if self._depth else kind, self._mark + text))
             self._mark = "  " * self._depth

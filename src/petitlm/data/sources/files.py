@@ -11,7 +11,7 @@ from petitlm.data.sources.html_page import html_text
 from petitlm.data.sources.passages import passages
 from petitlm.data.sources.plain import Page, markdown_page, paragraphs, text_page
 from petitlm.data.sources.po import read_po
-from petitlm.data.sources.reading import FORMATS, Bad, Raw, Reading
+from petitlm.data.sources.reading import FORMATS, Bad, Raw, Reading, language_tag
 from petitlm.data.sources.records import read_jsonl, read_parquet
 from petitlm.data.sources.streams import Broken, Stream, format_suffix, open_stream
 from petitlm.data.sources.tei import tei_text
@@ -96,7 +96,7 @@ def _page(stream: Stream, format: str, reading: Reading) -> Iterator[Raw | Bad]:
     if not page.text.strip():
         yield Bad("1", 0, end, "empty", f"{end} bytes without text")
         return
-    yield Raw(page.text, "1", 0, end, page.title, page.language, page.licence, meta=page.meta)
+    yield Raw(page.text, "1", 0, end, page.title, language_tag(page.language), page.licence, meta=page.meta)
 
 
 def _cut(found: Iterator[Raw | Bad], reading: Reading) -> Iterator[Raw | Bad]:

@@ -56,15 +56,22 @@ def html_text(data: bytes) -> Page:
 
 
 def _drop_hidden(root: Element) -> None:
-    for parent in root.iter():
-        for child in [child for child in parent if _is_hidden(child)]:
-            at = list(parent).index(child)
-            if child.tail:  # the text after it is not hidden
-                if at:
-                    parent[at - 1].tail = (parent[at - 1].tail or "") + child.tail
-                else:
-                    parent.text = (parent.text or "") + child.tail
-            parent.remove(child)
+    """Take out what a style hides; the text after it stays."""
+    for parent in list(root.iter()):
+        if not any(map(_is_hidden, parent)):
+            continue
+        kept: list[Element] = []
+        texts = [[parent.text or ""]]
+        for child in parent:
+            if _is_hidden(child):
+                texts[-1].append(child.tail or "")
+            else:
+                kept.append(child)
+                texts.append([child.tail or ""])
+        parent[:] = kept
+        parent.text = "".join(texts[0])
+        for child, pieces in zip(kept, texts[1:], strict=True):
+            child.tail = "".join(pieces)
 
 
 def _is_hidden(element: Element) -> bool:

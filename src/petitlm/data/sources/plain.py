@@ -18,7 +18,7 @@ _FRONT_LINE = re.compile(r"^(title|titre|lang|language|licen[cs]e)\s*[:=]\s*[\"'
 _HEADING = re.compile(r"^#{1,6}[ \t]{1,20}(\S.{0,300}?)[ \t]{0,20}#{0,20}$", re.M)
 _IMAGE = re.compile(r"!\[([^\]\n]{0,400})\]\([^)\n]{0,2000}\)")
 _LINKED_NOTHING = re.compile(r"\[[ \t]{0,20}\]\([^)\n]{0,2000}\)")
-_FENCE = re.compile(r"^(`{3,}|~{3,})[^\n]*\n.*?(?:^\1[`~]*[^\S\n]*$|\Z)", re.M | re.S)
+_FENCE = re.compile(r"^(`{3,20}|~{3,20})[^\n]{0,200}\n.*?(?:^\1[`~]*[^\S\n]*$|\Z)", re.M | re.S)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from petitlm.data.sources.reading import Bad, Pair, Raw, Reading
+from petitlm.data.sources.reading import Bad, Pair, Raw, Reading, language_tag
 from petitlm.data.sources.streams import Line, Stream, lines
 
 _LINE = re.compile(r'(?:(msgctxt|msgid_plural|msgid|msgstr(?:\[(\d+)\])?)\s*)?"((?:[^"\\]|\\.)*)"\s*')
@@ -44,7 +44,7 @@ def read_po(stream: Stream, reading: Reading) -> Iterator[Raw | Bad]:
     for message in _messages(stream, reading.max_document_bytes):
         if not message.text("msgid") and not message.trouble and not message.obsolete:
             declared = re.search(r"^Language:\s*([A-Za-z_-]+)", message.text("msgstr"), re.M)
-            language = declared[1].replace("_", "-").lower() if declared else language
+            language = (language_tag(declared[1]) if declared else None) or language
         else:
             yield from _pairs(message, (reading.languages[0], language))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -21,7 +22,7 @@ REASONS: Mapping[str, str] = {
     "not-utf8": "the bytes are not UTF-8",
     "not-xml": "the file is not well-formed XML, or declares a document type (entities are never expanded)",
     "obsolete": "the translation belongs to a message that is no longer there",
-    "syntax": "the lines are not a message of a translation file",
+    "syntax": "lines that are no message of a translation file, or a page of marks that never end",
     "too-deep": "elements are nested deeper than any text needs",
     "too-long": "the record is longer than max_document_bytes",
     "untranslated": "the message has no translation",
@@ -121,3 +122,19 @@ class Bad:
     """One of `REASONS`."""
     detail: str
     """The value that led to it."""
+
+
+_TAG = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*")
+_SHORTER = {
+    "eng": "en", "fra": "fr", "fre": "fr", "deu": "de", "ger": "de", "spa": "es", "ita": "it", "por": "pt",
+    "nld": "nl", "dut": "nl",
+}  # fmt: skip
+
+
+def language_tag(words: str | None) -> str | None:
+    """A BCP-47 tag in lower case, the two-letter code where there is one; None for no such tag, and for "not known"."""
+    tag = words.strip().lower().replace("_", "-") if words else ""
+    if not _TAG.fullmatch(tag) or tag in ("und", "mul", "zxx"):
+        return None
+    first, dash, rest = tag.partition("-")
+    return _SHORTER.get(first, first) + dash + rest

@@ -11,11 +11,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from petitlm.data.sources.reading import Bad, Pair, Raw, Reading
+from petitlm.data.sources.reading import Bad, Pair, Raw, Reading, language_tag
 from petitlm.data.sources.streams import BOMB_FLOOR, Line, Stream, lines
 from petitlm.errors import UsageError
 
-_LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 Refusal = tuple[str, str]
 
@@ -111,7 +110,7 @@ def record(fields: Mapping[str, Any], reading: Reading, key: str, start: int | N
         if isinstance(text, tuple):
             return Bad(key, start, end, *text)
         texts.append(text)
-    language = _language(_string(fields, reading.language_field))
+    language = language_tag(_string(fields, reading.language_field))
     pair = Pair(texts[0], texts[1], *reading.languages) if reading.pair_fields else None
     return Raw(
         "\n".join(texts), key, start, end,
@@ -151,9 +150,3 @@ def _string(fields: Mapping[str, Any], field: str | None) -> str | None:
 
 def _decoded(value: Any) -> Any:
     return value.decode(errors="replace") if isinstance(value, bytes) else value
-
-
-def _language(value: str | None) -> str | None:
-    """A BCP-47 tag; None for anything that is no such tag, and for "not known"."""
-    tag = value.strip().lower().replace("_", "-") if value else ""
-    return tag if _LANGUAGE.fullmatch(tag) and tag not in ("und", "mul", "zxx") else None

@@ -48,8 +48,12 @@ def tei_text(data: bytes) -> Page:
 
 
 def _joined(text: Element) -> Element:
-    """A line break inside a word is none; any other is a space in prose and a new line in verse and speeches."""
+    """The text made ready: title pages by one name; line breaks by what they are.
+
+    A line break inside a word is none; any other is a space in prose and a new line in verse and speeches."""
     for parent in text.iter():
+        if parent.tag == "div" and parent.get("type") == "titlepage":
+            parent.tag = "titlePage"
         in_prose = parent.tag in ("p", "ab", "hi", "emph", "q", "said", "quote", "head", "note")
         before: Element | None = None
         for child in parent:

@@ -73,12 +73,16 @@ _BLOCKS = words(
 _ENDS |= {tag: ({"p"}, {"div", "td", "th", "li", "section", "article", "body"}) for tag in _BLOCKS}
 
 
+_MAX_UNENDED = 10
+
+
 class _Html(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.builder = TreeBuilder()
         self.builder.start("html", {})
         self.open: list[str] = []
+        self.unended = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         ended, within = _ENDS.get(tag, ((), ()))
@@ -107,6 +111,31 @@ class _Html(HTMLParser):
         if tag in self.open:
             self.close_to(len(self.open) - 1 - self.open[::-1].index(tag))
 
+    # The parser looks for the end of each mark up to the end of the page, and tries the next one where there is none:
+    # on a page of opened marks its work grows with the square of the length.
+    def parse_starttag(self, i: int) -> int:
+        return self._count(super().parse_starttag(i))
+
+    def parse_endtag(self, i: int) -> int:
+        return self._count(super().parse_endtag(i))
+
+    def parse_comment(self, i: int, report: int = 1) -> int:
+        return self._count(super().parse_comment(i, report))  # type: ignore[arg-type]
+
+    def parse_html_declaration(self, i: int) -> int:
+        if self.rawdata.startswith("<![", i):  # HTML has no such sections: a comment, as in a browser
+            return self._count(self.parse_bogus_comment(i))
+        return self._count(super().parse_html_declaration(i))
+
+    def parse_pi(self, i: int) -> int:
+        return self._count(super().parse_pi(i))
+
+    def _count(self, end: int) -> int:
+        self.unended += end < 0
+        if self.unended > _MAX_UNENDED:
+            raise Broken("syntax", f"more than {_MAX_UNENDED} marks without an end")
+        return end
+
     def handle_data(self, data: str) -> None:
         self.builder.data(data)
 
@@ -116,8 +145,9 @@ class _Html(HTMLParser):
 
 
 def parse_html(text: str) -> Element:
-    """The tree of an HTML page, tags in lower case; anything at all gives some tree, as in a browser.
+    """The tree of an HTML page, tags in lower case; nearly anything gives some tree, as in a browser.
 
+    Raises: Broken, for a page of marks that never end.
     End tags that HTML lets authors leave out are supplied where paragraphs, lists and tables need them.
     """
     parser = _Html()
