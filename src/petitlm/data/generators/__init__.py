@@ -16,6 +16,10 @@ from petitlm.data.generators import (
     dialogue_check,
     grammar,
     grammar_check,
+    gridworld,
+    gridworld_check,
+    instructions,
+    instructions_check,
     measures,
     measures_check,
     number_words_check,
@@ -94,6 +98,8 @@ GENERATORS: dict[str, Generator] = {
         (dialogue, dialogue_check.check),
         (ordering, ordering_check.check),
         (truth_tellers, truth_tellers_check.check),
+        (instructions, instructions_check.check),
+        (gridworld, gridworld_check.check),
     )
 }
 
