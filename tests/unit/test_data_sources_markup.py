@@ -90,8 +90,8 @@ CNXML = """<document xmlns="http://cnx.rice.edu/cnxml" xmlns:m="http://www.w3.or
 </m:mfrac></m:mrow></m:math>, or 10<sup>−3</sup><footnote>Nearly.</footnote>.</para>
 <list><item>one</item><item>two</item></list><code display="block">x = 1
   y</code><para>Inline <code>z</code>.</para>
-<exercise><problem><para>Solve.</para></problem><solution><para>Done.</para></solution></exercise>
-<figure><media alt="a graph"><image src="x.png"/></media><caption>A graph.</caption></figure></section>
+<exercise><problem><para>Solve (<link target-id="f1"/>).</para></problem><solution><para>Done.</para></solution></exercise>
+<figure id="f1"><media alt="a graph"><image src="x.png"/></media><caption>A graph.</caption></figure></section>
 </content></document>"""
 
 
@@ -99,7 +99,7 @@ def test_a_textbook_page_keeps_its_formulas(tmp_path: Path) -> None:
     page = one(tmp_path, "a.cnxml", CNXML)
     assert page.text == (
         "Quadratics\n\nThe formula\n\nThe roots are x = (-b ± √(b^2 - 4ac))/(2a), or 10^(−3).\n\n[Nearly.]\n\n"
-        "- one\n- two\n\nx = 1\n  y\n\nInline z.\n\nSolve.\n\nDone.\n\nA graph."
+        "- one\n- two\n\nx = 1\n  y\n\nInline z.\n\nSolve (the figure).\n\nDone.\n\nA graph."
     )
     assert (page.title, page.language, page.meta) == ("Quadratics", "en", {"formulas": 1})
     assert page.licence == "http://creativecommons.org/licenses/by/4.0/"
@@ -247,8 +247,8 @@ def test_a_message_of_bad_bytes_harms_only_itself(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "piece"), [
-    ("a.html", "<a "), ("a.html", "<!"), ("a.html", "<!["), ("a.html", "<td>"), ("a.html", "<p hidden>"), ("a.md", "~~~"),
-    ("a.html", "<div>"), ("a.html", "<ul><li>"), ("a.md", "!["), ("a.md", "<!--"),
+    ("a.html", "<a "), ("a.html", "<!"), ("a.html", "<!["), ("a.html", "<td>"), ("a.html", "<p hidden>"),
+    ("a.md", "~~~"), ("a.html", "<div>"), ("a.html", "<ul><li>"), ("a.md", "!["), ("a.md", "<!--"),
     ("a.md", "[ ]("), ("a.md", "# "), ("a.po", 'msgid "'), ("a.txt", " "),
 ])  # fmt: skip
 def test_work_grows_with_the_length_and_not_its_square(tmp_path: Path, name: str, piece: str) -> None:

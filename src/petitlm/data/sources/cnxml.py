@@ -43,6 +43,7 @@ def cnxml_text(data: bytes) -> Page:
     for code in root.iter("code"):
         if code.get("display") == "block":
             code.tag = "codeblock"
+    _name_links(root)
     metadata = root.find("metadata")
     licence = metadata.find("license") if metadata is not None else None
     return Page(
@@ -52,6 +53,15 @@ def cnxml_text(data: bytes) -> Page:
         licence=(licence.get("url") or _said(licence)) if licence is not None else None,
         meta={"formulas": sum(1 for _ in root.iter("math"))},
     )
+
+
+def _name_links(root: Element) -> None:
+    """A reference without words, which the book numbers when it is set: "(see the figure)" rather than "(see )"."""
+    tags = {element.get("id"): element.tag for element in root.iter() if element.get("id")}
+    for link in root.iter("link"):
+        target = link.get("target-id")
+        if target and not "".join(link.itertext()).strip():
+            link.text = f"the {tags.get(target, 'figure')}"
 
 
 def _said(element: Element | None) -> str | None:
