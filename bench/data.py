@@ -123,12 +123,12 @@ def estimate(rates: dict[str, float], n_bytes: int, clusters: float) -> None:
     each = sum(1 / rate for name, rate in rates.items() if name != "cluster")
     alone = n / clusters / 3600
     print(f"""
-Estimate for 250 B tokens (phi-2's unique text is said to be that), by formula; [m] measured in this run, [a] assumed:
+Estimate for 250 B tokens (phi-2's unique text is said to be that), by formula; [m] measured, [a] assumed:
   documents n = 250e9 x {BYTES_PER_TOKEN} [a] / {n_bytes} bytes [m]          = {n / 1e6:,.0f} million
   core seconds a document, s = sum of 1 / rate [m]     = {each * 1e6:,.0f} us
   core hours, n s / 3600                               = {n * each / 3600:,.0f}
-  clustering on one core, n / ({clusters:,.0f}/s [m])        = {alone:,.1f} h
-  its memory, 850 B n (measured by data_repeats.py)    = {850 * n / 1e9:,.0f} GB
+  clustering on one core, n / {clusters:10,.0f}/s [m]    = {alone:,.1f} h
+  its memory, on that node, 850 B [m] n                = {850 * n / 1e9:,.0f} GB
   hours on N nodes of {CORES} cores [a], without waiting for disks [a]: n s / (3600 x {CORES} N) + clustering""")
     for nodes in (1, 4, 16):
         print(f"    N = {nodes:2}: {n * each / 3600 / CORES / nodes:8,.1f} h + {alone:,.1f} h")
