@@ -296,10 +296,10 @@ def _sample(folders: Sequence[Path], sample_bytes: int, groups: Mapping[str, str
     for i, key in enumerate(sorted(found, key=lambda key: held[key])):
         share, taken = left // (len(found) - i), 0
         for _, text in found[key]:
-            if taken + len(text) > share:
+            if taken >= share:
                 break
-            taken += len(text)
-            texts.append(text)
+            texts.append(text[: share - taken])  # one long book does not end its group's share before it begins
+            taken += len(texts[-1])
         left -= taken
     return texts
 
