@@ -90,7 +90,8 @@ CNXML = """<document xmlns="http://cnx.rice.edu/cnxml" xmlns:m="http://www.w3.or
 </m:mfrac></m:mrow></m:math>, or 10<sup>−3</sup><footnote>Nearly.</footnote>.</para>
 <list><item>one</item><item>two</item></list><code display="block">x = 1
   y</code><para>Inline <code>z</code>.</para>
-<exercise><problem><para>Solve (<link target-id="f1"/>).</para></problem><solution><para>Done.</para></solution></exercise>
+<exercise><problem><para>Solve (<link target-id="f1"/>).</para></problem>
+<solution><para>Done.</para></solution></exercise>
 <figure id="f1"><media alt="a graph"><image src="x.png"/></media><caption>A graph.</caption></figure></section>
 </content></document>"""
 
