@@ -117,13 +117,13 @@ def test_masking_again_changes_nothing_and_settings_are_the_fields() -> None:
 def test_novels_and_textbooks_hold_nobody(shared: Path) -> None:
     for name in ("novels_fr", "novels_en", "openstax_physics", "openstax_us_history"):
         with gzip.open(shared / "data/text" / f"{name}.jsonl.gz") as file:
-            texts = [json.loads(line)["text"] for line, _ in zip(file, range(150), strict=False)]
+            texts = [json.loads(line)["text"] for line, _ in zip(file, range(50), strict=False)]
         assert not any(Mask().find(text) for text in texts)
 
 
 def test_the_authors_of_peps_are_masked(shared: Path) -> None:
     with gzip.open(shared / "data/text/python_peps.jsonl.gz") as file:
-        texts = [json.loads(line)["text"] for line in file]
+        texts = [json.loads(line)["text"] for line, _ in zip(file, range(80), strict=False)]
     stage = Mask()
     masked = [replaced(text, stage.find(text)) for text in texts]
     address = re.compile(r"\w@python\.org")  # the text also speaks of "a `@python.org` address"
