@@ -21,8 +21,8 @@ _FEW = 20  # texts in a bin below which its share right says little
 
 def quality_section(facts: Facts) -> str:
     """Confusion matrix and calibration of every classifier that labelled this corpus."""
-    blocks = [block for name, measured in {**_shipped(facts), **facts.extra("classifiers")}.items()
-              for block in _classifier(name, measured)]
+    blocks = [f'<div class="flow">{"".join(_classifier(name, measured))}</div>'
+              for name, measured in {**_shipped(facts), **facts.extra("classifiers")}.items()]
     return section("Classifiers", '<p class="note">Measured on texts that they did not see. A row of a matrix is what '
                    "texts are, a column what the classifier says.</p>", f'<div class="flow">{"".join(blocks)}</div>') \
         if blocks else ""
@@ -78,7 +78,7 @@ def _calibration(name: str, measured: Mapping[str, Any]) -> list[str]:
     said, was = [row[2] for row in many], [row[3] for row in many]
     drawn = lines(title, said, {"right": was, "as it should be": said}, x_label="confidence", y_label="share right",
                   note=f"Bins of at least {_FEW} texts.") if len(many) > 2 else ""
-    return [drawn, html_table(numbers)]
+    return [html_table(numbers), drawn]
 
 
 def variety_section(facts: Facts) -> str:
