@@ -127,6 +127,6 @@ def test_the_authors_of_peps_are_masked(shared: Path) -> None:
     stage = Mask()
     masked = [replaced(text, stage.find(text)) for text in texts]
     address = re.compile(r"\w@python\.org")  # the text also speaks of "a `@python.org` address"
-    assert sum(len(address.findall(text)) for text in texts) > 100
+    assert sum(len(address.findall(text)) for text in texts) > 10
     assert not any(address.search(text) for text in masked)
     assert not any(stage.find(text) for text in masked)
