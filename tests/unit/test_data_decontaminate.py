@@ -217,8 +217,8 @@ def test_files_are_named_after_their_task(tmp_path: Path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"")
     assert [task for task, _ in benchmark_files([tmp_path])] == ["gsm8k", "mine", "mmlu"]
-    assert [task for task, _ in benchmark_files([tmp_path / "mine.jsonl", tmp_path / "gsm8k" / "dev.jsonl.gz"])] == [
-        "mine", "gsm8k"]  # fmt: skip
+    files = [tmp_path / name for name in ("mine.jsonl", "gsm8k/dev.jsonl.gz", "mmlu/fewshot.jsonl")]
+    assert [task for task, _ in benchmark_files(files)] == ["mine", "gsm8k", "mmlu"]
 
 
 def test_fields_that_nobody_knows_still_count(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import unicodedata
 from typing import Any
 
@@ -13,7 +14,15 @@ pa = pytest.importorskip("pyarrow", reason="pyarrow is in the extra `data`; pip 
 from petitlm.data.corpus.schema import documents  # noqa: E402
 from petitlm.data.repeats import minhash, words  # noqa: E402
 from petitlm.data.repeats.clusters import REASONS, apply, cluster, sign  # noqa: E402
-from petitlm.data.repeats.minhash import NO_WORDS, Repeats, least_equal, signatures, similarity, sketch  # noqa: E402
+from petitlm.data.repeats.minhash import (  # noqa: E402
+    NO_WORDS,
+    Repeats,
+    band_keys,
+    least_equal,
+    signatures,
+    similarity,
+    sketch,
+)
 from petitlm.data.repeats.reference import words as cut  # noqa: E402
 from petitlm.errors import ConfigError, DamagedError  # noqa: E402
 
@@ -65,6 +74,14 @@ def test_words(text: str, plain: str, folded: str):
 def test_the_table_of_letters_is_unicodes():
     made, held = words.make_fold(), words.fold()
     assert (made.pages == held.pages).all() and (made.codes == held.codes).all()
+
+
+def test_the_same_text_has_the_same_signature_for_ever():
+    """Signatures of two runs are compared: a change of words or hashes must raise the version in clusters.py."""
+    signed = signatures(["Le chat dort. The cat sleeps; il est 12 h 30, n'est-ce pas ?"])
+    for values, digest in ((signed, "7dc6c3e78eb6c03ccc8d6df041cc5de7"),
+                           (band_keys(signed), "46e6e65d371a63492dd6921bc9930e35")):  # fmt: skip
+        assert hashlib.blake2b(values.astype("<u8").tobytes(), digest_size=16).hexdigest() == digest
 
 
 def test_a_text_without_words_is_like_no_other():

@@ -36,6 +36,8 @@ IGNORED = ("id", "task_id", "task", "label", "labels", "subject", "title", "type
 ALONE_WORDS, ABOUT_WORDS, PART_WORDS = 4, 8, 13
 """Words that a principal text, a question about a context, and any other text need to be enough alone."""
 BLANK = "_"
+PARTS = ("dev", "test", "train", "valid", "validation", "fewshot", "cot_prompts")
+"""Names of files that say which part of a benchmark they hold: the folder says which benchmark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,9 @@ def benchmark_files(paths: list[Path]) -> list[tuple[str, Path]]:
         if not files:
             raise NotFoundError(f"{path} holds no .jsonl or .jsonl.gz file; name a folder of benchmarks")
         for file in files:
-            own = (path.is_dir() and file.parent != path) or file.name.startswith(("dev.", "test.", "train."))
-            found.append((file.parent.name if own else file.name.split(".")[0], file))
+            name = file.name.split(".")[0]
+            own = (path.is_dir() and file.parent != path) or name in PARTS
+            found.append((file.parent.name if own else name, file))
     return found
 
 

@@ -165,6 +165,6 @@ def least_equal(repeats: Repeats) -> int:
 def warn_slow() -> None:
     """Say once that the twins do the work."""
     warnings.warn(
-        "petitlm._text was not built (no C++ compiler?): its Python twin finds repeats, about a thousand times slower",
+        "petitlm._text was not built (no C++ compiler?): its Python twin finds repeats, about forty times slower",
         RuntimeWarning, stacklevel=3,
     )  # fmt: skip
