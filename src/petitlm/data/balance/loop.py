@@ -7,7 +7,7 @@ Everything here is a pure function of counts, so that a build that was interrupt
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from petitlm.data.balance.grid import Cell
@@ -143,6 +143,18 @@ class Loop:
         if tally is None:
             return usual
         return max((tally.gained + 10 * usual) / (tally.n_last + 10), self.plan.floor / 3)
+
+
+def in_batches(calls: Sequence[Call]) -> Iterator[list[Call]]:
+    """Calls in tasks of about CHUNK drafts each: a cell that lacks three documents is not worth a task of its own."""
+    batch: list[Call] = []
+    for call in calls:
+        if batch and sum(one.count for one in batch) + call.count > CHUNK:
+            yield batch
+            batch = []
+        batch.append(call)
+    if batch:
+        yield batch
 
 
 def _place_of(call: Call) -> Place:

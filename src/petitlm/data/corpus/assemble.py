@@ -88,7 +88,7 @@ def _place(source: Path, target: Path) -> None:
 
 def _generator_rows(built: Built) -> Iterable[dict[str, Any]]:
     """The generators that were called, as sources."""
-    called = {task.payload[0].family for task, *_ in built.steps if task.stage == "generate"}
+    called = {call.family for task, *_ in built.steps if task.stage == "generate" for call in task.payload[0]}
     for name in sorted(called):
         yield {
             "source_id": f"generator:{name}", "kind": "procedural", "group": "procedural",

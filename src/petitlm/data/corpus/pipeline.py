@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from petitlm.data.balance.grid import Cell
-from petitlm.data.balance.loop import Loop, Place, targets
+from petitlm.data.balance.loop import Loop, Place, in_batches, targets
 from petitlm.data.corpus import ingest, steps
+from petitlm.data.corpus.generate import Call
 from petitlm.data.corpus.recipe import CorpusRecipe, as_plain
 from petitlm.data.corpus.stage import Stage
 from petitlm.data.corpus.steps import CLUSTERED, KEPT, OUT, Sharded
@@ -84,9 +85,7 @@ class Build:
         self.built.before = self.built.after = _have(found)
         loop = self.built.loop = Loop(self.recipe.balance, targets(self.recipe.balance))
         while calls := loop.next_calls(self.built.after):
-            waves.append(self._run([(
-                task(self.work, "generate", VERSION, call.key(), [], steps.generate, (call, self.recipe.shards)),
-                [], call.key()) for call in calls]))
+            waves.append(self._generate(calls))
             sifted.append(self._sift(waves[-1]))
             found = self._find_repeats(sifted)
             self.built.after = _have(found)
@@ -108,6 +107,15 @@ class Build:
             payload = ingest.Ingest(source, path, self.recipe.root, self.recipe.policy, self.recipe.shards)
             jobs.append((task(self.work, "ingest", ingest.VERSION, settings, [path.name, *inputs], ingest.ingest,
                               payload), inputs, settings))
+        return self._run(jobs)
+
+    def _generate(self, calls: Sequence[Call]) -> list[Done]:
+        jobs = []
+        for batch in in_batches(calls):
+            keys = [call.key() for call in batch]
+            payload = (tuple(batch), self.recipe.shards)
+            jobs.append((task(self.work, "generate", VERSION, keys, [self.recipe.shards], steps.generate, payload),
+                         [], keys))
         return self._run(jobs)
 
     def _sift(self, wave: Sequence[Done]) -> list[Done]:

@@ -60,16 +60,22 @@ def tally(name: str, n_in: int, n_kept: int, reasons: Mapping[str, int]) -> dict
             "reasons": dict(sorted(reasons.items()))}
 
 
-def generate(folder: Path, payload: tuple[Call, int], key: str) -> dict[str, Any]:
-    """Draft records of one cell: KEPT and OUT, by shard."""
-    call, n_shards = payload
-    kept, rejected, reasons = draft(call, bytes.fromhex(key))
+def generate(folder: Path, payload: tuple[Sequence[Call], int], key: str) -> dict[str, Any]:
+    """Draft records of some cells: KEPT and OUT, by shard."""
+    calls, n_shards = payload
+    kept, rejected, reasons = [], [], Counter[str]()
+    for call in calls:
+        more_kept, more_rejected, more_reasons = draft(call, bytes.fromhex(key))
+        kept += more_kept
+        rejected += more_rejected
+        reasons.update(more_reasons)
+    n_drafts = sum(call.count for call in calls)
     groups = write_sharded(folder / KEPT, pa.Table.from_pylist(kept, schema=DOCUMENTS), n_shards)
     out = write_sharded(folder / OUT, pa.Table.from_pylist(rejected, schema=REJECTED), n_shards)
     other = {"other-split": reasons["other-split"]} if reasons["other-split"] else {}
     wrong = {"wrong-answer": reasons["wrong-answer"]} if reasons["wrong-answer"] else {}
-    n_checked = call.count - reasons["other-split"]
-    return {"groups": groups, "out": out, "stages": [tally("generate", call.count, n_checked, other),
+    n_checked = n_drafts - reasons["other-split"]
+    return {"groups": groups, "out": out, "stages": [tally("generate", n_drafts, n_checked, other),
                                                      tally("verify", n_checked, len(kept), wrong)]}
 
 
