@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
@@ -65,10 +65,10 @@ def best_of(reps: int, work: Callable[[], T]) -> tuple[float, T]:
     return least, made
 
 
-def row(name: str, n: int, seconds: float, right: float | None, against: float | None = None) -> float:
+def row(name: str, n: int, seconds: float, right: Sequence[float], against: float | None = None) -> float:
     """Print one line; the rate."""
     rate = n / seconds
-    print(f"  {name:<44} {rate:>12,.0f}/s" + (f"  {right:8.4f} right" if right is not None else " " * 16)
+    print(f"  {name:<44} {rate:>12,.0f}/s  " + f"{' '.join(f'{share:.4f}' for share in right):<14}"
           + (f"  petit x {against / rate:,.1f}" if against else ""), flush=True)
     return rate
 
@@ -77,28 +77,37 @@ def share(guesses: list[str], of: Labelled) -> float:
     return float(np.mean([guess == label for guess, (_, label) in zip(guesses, of, strict=True)]))
 
 
+def shares(guesses: list[str], of: Labelled) -> tuple[float, float]:
+    """Share of right languages of all, and of those that are not from the documentation of Python, which has code."""
+    right = np.array([guess == label.split()[0] for guess, (_, label) in zip(guesses, of, strict=True)])
+    prose = np.array([not label.split()[1].startswith("python") for _, label in of])
+    return float(right.mean()), float(right[prose].mean())
+
+
 def languages(sizes: dict[int, Labelled], reps: int) -> dict[int, float]:
     """Print petit's and py3langid's rates; petit's by size."""
     import py3langid
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-    seven = LanguageIdentifier.from_pickled_model(MODEL_FILE)
+    seven = LanguageIdentifier.from_model_file(MODEL_FILE)
     seven.set_languages(list(LANGUAGES))
     rates = {}
     for size, of in sizes.items():
         texts = [text for text, _ in of]
         column = pa.array(texts, pa.large_string())
-        print(f"\nlanguage: {len(of):,} texts of {size} characters")
+        print(f"\nlanguage: {len(of):,} texts of {size} characters; right: of all, and without "
+              "the documentation of Python")
         seconds, made = best_of(reps, lambda column=column: find_languages(column))
-        rates[size] = row("petit, with script, mixtures and \"und\"", len(of), seconds, share(made.languages, of))
-        wrong = np.mean([guess not in ("und", label) for guess, (_, label) in zip(made.languages, of, strict=True)])
+        rates[size] = row("petit, with script, mixtures and \"und\"", len(of), seconds, shares(made.languages, of))
+        wrong = np.mean([guess not in ("und", label.split()[0])
+                         for guess, (_, label) in zip(made.languages, of, strict=True)])
         print(f"  {'':<44} {np.mean(np.array(made.languages) == 'und'):.4f} are \"und\", {wrong:.4f} a wrong language")
         seconds, (names, _) = best_of(reps, lambda column=column: load("language").best(column))
-        row("petit, the likeliest label alone", len(of), seconds, share(names, of))
+        row("petit, the likeliest label alone", len(of), seconds, shares(names, of))
         few = texts[: max(200, len(texts) // (20 if size > 100 else 4))]
         for name, judge in (("py3langid", py3langid.classify), ("py3langid, of seven languages", seven.classify)):
             seconds, guesses = best_of(1, lambda few=few, judge=judge: [judge(text)[0] for text in few])
-            row(name, len(few), seconds, share(guesses, of[: len(few)]), rates[size])
+            row(name, len(few), seconds, shares(guesses, of[: len(few)]), rates[size])
     return rates
 
 
@@ -117,9 +126,9 @@ def classes(train: Labelled, test: Labelled, reps: int) -> float:
     seconds, model = best_of(1, lambda: fit(texts, labels, features, Fitting(l2=1e-5)))
     print(f"  petit trains in {seconds:.1f} s")
     seconds, (names, _) = best_of(reps, lambda: model.best(column))
-    rate = row("petit, 3- and 4-grams, words, 2^15 rows", len(test), seconds, share(names, test))
+    rate = row("petit, 3- and 4-grams, words, 2^15 rows", len(test), seconds, [share(names, test)])
     seconds, _ = best_of(reps, lambda: grades(column))
-    row("petit, quality and spam (shipped model)", len(test), seconds, None)
+    row("petit, quality and spam (shipped model)", len(test), seconds, [])
     words = make_pipeline(HashingVectorizer(n_features=1 << 15, alternate_sign=False, ngram_range=(1, 2)),
                           LogisticRegression(max_iter=200))
     grams = make_pipeline(HashingVectorizer(n_features=1 << 15, alternate_sign=False, analyzer="char",
@@ -129,7 +138,7 @@ def classes(train: Labelled, test: Labelled, reps: int) -> float:
         seconds, _ = best_of(1, lambda pipe=pipe: pipe.fit(texts[:2000], labels[:2000]))
         print(f"  {name}: trains on 2,000 of them in {seconds:.1f} s")
         seconds, guesses = best_of(1, lambda pipe=pipe: pipe.predict(few).tolist())
-        row(name, len(few), seconds, share(guesses, test[: len(few)]), rate)
+        row(name, len(few), seconds, [share(guesses, test[: len(few)])], rate)
     return rate
 
 
@@ -140,7 +149,7 @@ def whole_stages(of: Labelled, reps: int) -> None:
                       for i, (text, _) in enumerate(of)])
     for stage in (Identify(), Label(), Grade()):
         seconds, _ = best_of(reps, lambda stage=stage: stage(rows))
-        row(stage.name, len(of), seconds, None)
+        row(stage.name, len(of), seconds, [])
 
 
 def peers(python: str, sizes: dict[int, Labelled], train: Labelled, test: Labelled, rates: dict[str, float]) -> None:
@@ -170,7 +179,8 @@ def main() -> None:
     about = machine()
     print(f"{about['processor']}, {about['measured']}; one core, CPU time")
     other = OtherWork()
-    sizes = {size: passages(True, size, options.passages, lambda _, language: language) for size in (60, 1500)}
+    sizes = {size: passages(True, size, options.passages, lambda name, language: f"{language} {name}")
+             for size in (60, 1500)}
 
     def worth(name: str, _: str) -> str:
         return "teaching" if name.startswith(("openstax", "python")) else "plain"

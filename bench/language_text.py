@@ -64,7 +64,7 @@ def prose(rng: Random, shared: Path, per_set: int) -> Labelled:
     for name, language, source, text in real(shared):
         if not is_held_out(source):
             by_set[name, language].append(text)
-    return [(piece(rng, rng.choice(texts), 25, 700), language)
+    return [(piece(rng, rng.choice(texts), 25, 1500), language)
             for (_, language), texts in by_set.items() for _ in range(per_set)]
 
 
@@ -174,7 +174,7 @@ def numbers(rng: Random) -> str:
 def labelled(shared: Path, packages: Path, seed: int = 5) -> Labelled:
     """All training texts with their labels, "und" for whatever is none of `LANGUAGES`."""
     rng = Random(seed)
-    made = prose(rng, shared, 500)
+    made = prose(rng, shared, 1500)
     lumps = messages(rng, packages, held_out=False)
     for language, texts in sorted(lumps.items()):
         known = language in LANGUAGES
