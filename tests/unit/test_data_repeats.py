@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -232,3 +233,15 @@ def test_the_binding_refuses_arrays_that_do_not_fit():
         text.known_runs(data, np.array([0, 3]), *words.fold(), np.array([2, 1], np.uint64), np.ones(2, np.uint8))
     with pytest.raises(ValueError, match="bucket"):
         text.lead(np.array([[5]], np.int32), data[:1, None], 1, 1, 1, np.zeros(1, np.int64), np.zeros(1, np.int32))
+
+
+def test_signed_documents_survive_a_file(tmp_path: Path):
+    """As the pipeline keeps them: tables of documents of generators alone have no signature at all."""
+    pq = pytest.importorskip("pyarrow.parquet")
+    shards = [documents([row(i, LONG, origin="procedural") for i in (1, 2)]),
+              documents([row(i, f"{LONG} {'and so on ' * i}") for i in (3, 4)])]  # fmt: skip
+    expected = cluster([sign(rows) for rows in shards])
+    for i, rows in enumerate(shards):
+        pq.write_table(sign(rows), tmp_path / f"{i}.parquet")
+    found = cluster([pq.read_table(tmp_path / f"{i}.parquet") for i in (1, 0)])
+    assert found.equals(expected) and len(found) == 4
