@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from petitlm import _text
 from petitlm.data.quality import reference
-from petitlm.data.quality.features import Features, buffers, pieces, symbol_table
+from petitlm.data.quality.features import Features, buffers, kernels, pieces, symbol_table
 from petitlm.data.quality.fitting import Fitting, count, fit, minimise, quantised, solve
 from petitlm.data.quality.linear import Linear, softmax
 from petitlm.errors import DamagedError
@@ -173,3 +174,20 @@ def test_the_kernels_refuse_what_does_not_fit() -> None:
     begins, values = np.array([0, 1], np.int64), np.ones(1, np.float32)
     with pytest.raises(ValueError):
         _text.sparse_product(begins, np.array([7], np.int32), values, np.zeros((7, 2)))
+
+
+def test_without_the_kernels_the_twin_does_the_same_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts, labels = labelled(30)
+    features, how = Features(1, 2, 1, 8), Fitting(max_steps=3)
+    fast = fit(texts, labels, features, how)
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "petitlm._text", None)
+        patch.delattr("petitlm._text", raising=False)
+        kernels.cache_clear()
+        with pytest.warns(RuntimeWarning, match="not compiled") as told:
+            slow = fit(texts, labels, features, how)
+        np.testing.assert_array_equal(slow.weights, fast.weights)
+        np.testing.assert_array_equal(slow(texts), fast(texts))
+        assert len(told) == 1
+    kernels.cache_clear()
+    assert kernels() is _text
