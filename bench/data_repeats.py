@@ -56,7 +56,8 @@ def novels(name: str, n: int) -> list[str]:
 
 def changed(text: str, copy: int) -> str:
     """`text` with a word in each sentence that no other copy has; the first copy is the text itself."""
-    return re.sub(r"\. (?=\w)", f". Zeno{copy}q ", text) if copy else text
+    name = "".join(chr(ord("a") + int(digit)) for digit in str(copy))  # no digits: those cost some stages more
+    return re.sub(r"\. (?=\w)", f". Zeno{name} ", text) if copy else text
 
 
 def passages(n: int) -> list[str]:
