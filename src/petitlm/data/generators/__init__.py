@@ -10,6 +10,8 @@ from types import ModuleType
 from petitlm.data.generators import (
     arithmetic,
     arithmetic_check,
+    code,
+    code_check,
     commands,
     commands_check,
     dialogue,
@@ -98,6 +100,7 @@ GENERATORS: dict[str, Generator] = {
         (dialogue, dialogue_check.check),
         (ordering, ordering_check.check),
         (truth_tellers, truth_tellers_check.check),
+        (code, code_check.check),
         (instructions, instructions_check.check),
         (gridworld, gridworld_check.check),
     )
