@@ -182,7 +182,7 @@ def labelled(shared: Path, packages: Path, seed: int = 5) -> Labelled:
     for language in LANGUAGES:
         words, trigrams = sampler_of_words(packages, language), sampler_of_trigrams(packages, language)
         assert trigrams
-        made += [(words(rng), language) for _ in range(1500)] + [(trigrams(rng), language) for _ in range(500)]
+        made += [(words(rng), language) for _ in range(3000)] + [(trigrams(rng), language) for _ in range(1000)]
     for path in sorted((packages / "langdetect" / "profiles").iterdir()):
         trigrams = sampler_of_trigrams(packages, path.name)
         if path.name not in LANGUAGES and trigrams:

@@ -109,7 +109,7 @@ def language_model(shared: Path, packages: Path, folder: Path) -> None:
             "messages of Django 6.1.3 (BSD-3-Clause); trigram frequencies of langdetect 1.0.9 (Apache-2.0); word "
             "frequencies of pyspellchecker 0.9.1 (MIT); program code; figures"}
     model = train(data[:cut], data[cut:], Features(2, 4, 1, 15),
-                  Fitting(l2=3e-7, max_steps=60, balanced=False), card)
+                  Fitting(l2=3e-7, max_steps=60, label_weights={"und": 0.3}), card)
     rng, held = Random(9), defaultdict(list)
     for name, language, source, text in language_text.real(shared):
         if is_held_out(source):

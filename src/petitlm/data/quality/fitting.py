@@ -6,8 +6,8 @@ Nothing is drawn at random: the same texts in the same order give the same model
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,6 +56,8 @@ class Fitting:
     """Stop where no element of the gradient is larger."""
     balanced: bool = True
     """Give every label the same weight in all, however many texts it has."""
+    label_weights: Mapping[str, float] = field(default_factory=dict)
+    """Weight of each text of a label besides, where that is not 1."""
 
 
 def fit(texts: Texts, labels: Sequence[str], features: Features, how: Fitting | None = None,
@@ -71,6 +73,7 @@ def fit(texts: Texts, labels: Sequence[str], features: Features, how: Fitting | 
                          "one label, of at least two kinds")
     y = np.searchsorted(names, labels)
     each = np.ones(len(y)) if not how.balanced else 1 / np.bincount(y)[y]
+    each *= np.array([how.label_weights.get(name, 1.0) for name in names])[y]
     weights, bias = solve(count(texts, features), y, len(names), 1 << features.bits, how, each / each.sum())
     return quantised(weights, bias, names, features, card or {})
 
