@@ -14,7 +14,8 @@ from collections import deque
 from random import Random
 from typing import NamedTuple
 
-from petitlm.data.generators.gridworld_words import COLOURS, IMPOSSIBLE, ORDERS, TELL, THINGS, Thing, coloured
+from petitlm.data.generators.gridworld_words import COLOURS, HEADINGS, IMPOSSIBLE, ORDERS, TELL, Thing, coloured
+from petitlm.data.generators.passage_words import THINGS
 from petitlm.data.generators.puzzle_words import capital, listed
 from petitlm.data.generators.typing_habits import in_haste
 from petitlm.data.record import Problem
@@ -25,8 +26,9 @@ LEVEL_WEIGHTS = (1, 3, 4, 4, 3, 3)
 CATEGORY = "robot"
 FORM = "command"
 
-HEADINGS = ("north", "east", "south", "west")
+_COMPASS = ("north", "east", "south", "west")
 STEPS = {"north": (0, 1), "east": (1, 0), "south": (0, -1), "west": (-1, 0)}
+_THINGS = tuple(noun for noun in THINGS if noun.en != "bread")  # which is not counted
 _SIDES = ((3, 4), (3, 4), (4, 5), (4, 5), (5, 6), (6, 7))
 _WALLS = (0, 0, 4, 4, 6, 9)
 _N_THINGS = (1, 1, 2, 2, 4, 4)
@@ -70,7 +72,7 @@ def is_held_out(structure: str) -> bool:
 def draw(rng: Random, language: str, level: int, held_out: bool) -> Problem:
     """Make one order with its plan; with `held_out`, one of a structure that training never sees."""
     while True:
-        task, heading = rng.choice(_TASKS[level]), rng.choice(HEADINGS)
+        task, heading = rng.choice(_TASKS[level]), rng.choice(_COMPASS)
         if ((task, heading) in _HELD_OUT) != held_out:
             continue
         world = _world(rng, level, heading)
@@ -101,7 +103,7 @@ def _world(rng: Random, level: int, heading: str) -> World:
     things: list[Thing] = []
     while len(things) < n_things:
         colour = rng.choice(tuple(COLOURS)) if level >= 4 else ""
-        noun = rng.choice(THINGS[:8] if level >= 4 and things and rng.random() < 0.5 else THINGS)
+        noun = rng.choice(_THINGS)
         noun = things[0].noun if level >= 4 and len(things) == 1 else noun  # two of a kind, told apart by colour
         thing = Thing(noun, colour)
         if thing not in things:
@@ -149,7 +151,7 @@ def _shortest(
     world: World, at: Place, heading: str, goals: set[Place], blocked: Place | None
 ) -> tuple[list[str], Place, str] | None:
     """The first of the shortest ways to one of `goals`, searched from the robot on."""
-    start = (at, HEADINGS.index(heading))
+    start = (at, _COMPASS.index(heading))
     came: dict[tuple[Place, int], tuple[tuple[Place, int], str] | None] = {start: None}
     queue = deque([start])
     while queue:
@@ -161,8 +163,8 @@ def _shortest(
             while (step := came[state]) is not None:
                 state, action = step
                 way.append(action)
-            return way[::-1], end[0], HEADINGS[end[1]]
-        dx, dy = STEPS[HEADINGS[h]]
+            return way[::-1], end[0], _COMPASS[end[1]]
+        dx, dy = STEPS[_COMPASS[h]]
         ahead = Place(at.x + dx, at.y + dy)
         free = 1 <= ahead.x <= world.width and 1 <= ahead.y <= world.height
         free = free and ahead not in world.walls and ahead != blocked
@@ -192,9 +194,9 @@ def written(actions: list[str]) -> str:
 
 def _told(rng: Random, world: World, language: str) -> str:
     """Size and robot first, then walls and things in either order."""
-    tell = TELL[language]
+    tell = {fact: rng.choice(ways) for fact, ways in TELL[language].items()}
     opening = [tell["size"].format(w=world.width, h=world.height)]
-    opening.append(tell["robot"].format(at=_cell(world.robot), heading=tell[world.heading]))
+    opening.append(tell["robot"].format(at=_cell(world.robot), heading=HEADINGS[language][world.heading]))
     walls = [_cell(wall) for wall in sorted(world.walls)]
     told = [tell["walls" if len(walls) > 1 else "wall"].format(all=listed(walls, language))] if walls else []
     for thing, place in world.things:

@@ -12,12 +12,22 @@ from petitlm.data.record import Problem
 from petitlm.errors import UsageError
 
 _IMPOSSIBLE = {"en": "There is no way.", "fr": "Il n'y a pas de chemin."}
-_SIZE = re.compile(r"(?:The grid has|La grille a) (\d+) (?:columns|colonnes) (?:and|et) (\d+) (?:rows|lignes)\.")
-_ROBOT = re.compile(
-    r"(?:The robot is at|Le robot est en) \((\d+), (\d+)\) (?:and faces|et regarde vers) (?:l[e'] ?)?(\w+)\."
+_SIZE = re.compile(
+    r"(?:The grid has|The floor is|Grid:|La grille a|Le sol fait|Grille :) (\d+) "
+    r"(?:columns and|by|x|colonnes et|cases sur) (\d+)(?: rows| cells| lignes)?\."
 )
-_WALLS = re.compile(r"(?:There (?:is a wall|are walls) at|Il y a (?:un mur|des murs) en) ([^.]+)\.")
-_THING = re.compile(r"\b(?:A|Une?) ([^.(]+) (?:is at|est en) \((\d+), (\d+)\)\.")
+_ROBOT = re.compile(
+    r"(?:[Rr]obot (?:is )?at|You start from|[Rr]obot (?:est )?en|Tu pars de) \((\d+), (\d+)\)"
+    r"(?: and faces|, facing| and look| et regarde vers|, tourné vers| et tu regardes vers) (?:l[e'] ?)?(\w+)\."
+)
+_WALLS = re.compile(
+    r"(?:There (?:is a wall|are walls) at|Walls?:|Blocked:|Il y a (?:un mur|des murs) en|Murs? :|Cases? bloquées? :)"
+    r" (\([^.]+)\."
+)
+_THING = re.compile(
+    r"(?:There is |Il y a )?\b(?:[Aa]n?|[Uu]ne?) ([^.():]+?) (?:is at|at|est en|en) \((\d+), (\d+)\)\."
+)
+_LABEL = re.compile(r"(?:At|En) \((\d+), (\d+)\) ?: (?:an?|une?) ([^.]+)\.")
 _CELL = re.compile(r"\((\d+), (\d+)\)")
 _TURNS = {"north": 1j, "nord": 1j, "east": 1, "est": 1, "south": -1j, "sud": -1j, "west": -1, "ouest": -1}
 
@@ -86,7 +96,9 @@ class Grid:
         self.robot, self.heading = complex(int(robot[1]), int(robot[2])), complex(_TURNS[robot[3]])
         walls = _WALLS.search(text)
         self.walls = {complex(int(x), int(y)) for x, y in _CELL.findall(walls[1])} if walls else set()
-        self.things = {name.lower(): complex(int(x), int(y)) for name, x, y in _THING.findall(text)}
+        rest = _WALLS.sub("", text)
+        named = _THING.findall(rest) + [(name, x, y) for x, y, name in _LABEL.findall(rest)]
+        self.things = {name.lower(): complex(int(x), int(y)) for name, x, y in named}
         n_read = len(_CELL.findall(text)) - 1 - len(self.walls)
         taken = {self.robot, *self.walls, *self.things.values()}
         if n_read != len(self.things) or len(taken) != n_read + 1 + len(self.walls):

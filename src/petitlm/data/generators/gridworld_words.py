@@ -5,13 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from petitlm.data.generators.french import definite
-from petitlm.data.generators.passage_words import THINGS as _NOUNS
 from petitlm.data.generators.passage_words import Noun
 
-THINGS = tuple(noun for noun in _NOUNS if noun.en in {
-    "key", "book", "lamp", "ball", "bag", "cup", "box", "bottle", "letter", "hammer", "watch", "map", "candle", "hat",
-    "ring", "phone", "flower", "basket", "doll", "rope",
-})  # fmt: skip
 COLOURS = {"red": ("rouge", "rouge"), "blue": ("bleu", "bleue"), "green": ("vert", "verte"), "black": ("noir", "noire"),
            "white": ("blanc", "blanche"), "yellow": ("jaune", "jaune")}  # fmt: skip
 
@@ -32,7 +27,8 @@ def coloured(thing: Thing, language: str, article: str) -> str:
     """`a red key`, `the key`; `une clé rouge`, `la clé`, and for `of` French `du ballon`, `de la clé`."""
     noun = thing.noun
     if language == "en":
-        return f"{'the' if article == 'of' else article} {thing.key}"
+        article = "the" if article == "of" else "an" if article == "a" and thing.key[0] in "aeiou" else article
+        return f"{article} {thing.key}"
     colour = f" {COLOURS[thing.colour][noun.is_feminine]}" if thing.colour else ""
     if article == "a":
         return f"{'une' if noun.is_feminine else 'un'} {noun.fr}{colour}"
@@ -43,22 +39,29 @@ def coloured(thing: Thing, language: str, article: str) -> str:
 
 
 IMPOSSIBLE = {"en": "There is no way.", "fr": "Il n'y a pas de chemin."}
+# Each fact in three ways.
 TELL = {
     "en": {
-        "size": "The grid has {w} columns and {h} rows.",
-        "robot": "The robot is at {at} and faces {heading}.",
-        "wall": "There is a wall at {all}.", "walls": "There are walls at {all}.",
-        "thing": "{a} is at {at}.",
-        "north": "north", "east": "east", "south": "south", "west": "west",
+        "size": ("The grid has {w} columns and {h} rows.", "The floor is {w} by {h} cells.", "Grid: {w} x {h}."),
+        "robot": ("The robot is at {at} and faces {heading}.", "Robot at {at}, facing {heading}.",
+                  "You start from {at} and look {heading}."),
+        "wall": ("There is a wall at {all}.", "Wall: {all}.", "Blocked: {all}."),
+        "walls": ("There are walls at {all}.", "Walls: {all}.", "Blocked: {all}."),
+        "thing": ("{a} is at {at}.", "There is {a} at {at}.", "At {at}: {a}."),
     },
     "fr": {
-        "size": "La grille a {w} colonnes et {h} lignes.",
-        "robot": "Le robot est en {at} et regarde vers {heading}.",
-        "wall": "Il y a un mur en {all}.", "walls": "Il y a des murs en {all}.",
-        "thing": "{a} est en {at}.",
-        "north": "le nord", "east": "l'est", "south": "le sud", "west": "l'ouest",
+        "size": ("La grille a {w} colonnes et {h} lignes.", "Le sol fait {w} cases sur {h}.", "Grille : {w} x {h}."),
+        "robot": ("Le robot est en {at} et regarde vers {heading}.", "Robot en {at}, tourné vers {heading}.",
+                  "Tu pars de {at} et tu regardes vers {heading}."),
+        "wall": ("Il y a un mur en {all}.", "Mur : {all}.", "Case bloquée : {all}."),
+        "walls": ("Il y a des murs en {all}.", "Murs : {all}.", "Cases bloquées : {all}."),
+        "thing": ("{a} est en {at}.", "Il y a {a} en {at}.", "En {at} : {a}."),
     },
 }  # fmt: skip
+HEADINGS = {
+    "en": {"north": "north", "east": "east", "south": "south", "west": "west"},
+    "fr": {"north": "le nord", "east": "l'est", "south": "le sud", "west": "l'ouest"},
+}
 # The things in the order of the task: first all with `the`, then all with `of`.
 ORDERS = {
     "en": {
