@@ -12,6 +12,7 @@ VERBS = {
     "plan": "Show the grid of a corpus, and its gaps.",
     "balance": "Fill the gaps of a corpus with verified documents.",
     "classify": "Train a text classifier on labelled records.",
+    "generate": "Documents written by a teacher, each call on record.",
     "effect": "What balancing did to a model trained on it.",
     "card": "Describe a corpus: card, Croissant, EU summary, attribution.",
     "export": "Write a corpus in the format of another program.",

@@ -1,0 +1,300 @@
+"""`petit data generate`: seeds become calls, calls replies, and replies documents that know who wrote them from what.
+
+The folder has `documents.parquet` and `sources.parquet`, which a recipe reads with format = "documents",
+`seeds.parquet` (the parents, for the same recipe), `rejected.parquet` and `journal.sqlite`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from petitlm.data.corpus.schema import CATEGORIES, DOCUMENTS, REJECTED, SOURCES, content_id, doc_id
+from petitlm.data.corpus.shards import write_table
+from petitlm.data.corpus.stage import canonical
+from petitlm.data.corpus.store import held
+from petitlm.data.sources.licences import rights_of, spdx
+from petitlm.data.teachers import procedural
+from petitlm.data.teachers.journal import Journal
+from petitlm.data.teachers.own import most_own
+from petitlm.data.teachers.protocol import Identity, Reply, Request, TeacherError, call_id, read_reply
+from petitlm.data.teachers.replies import Asked, Verdict, judge_all, tag_of
+from petitlm.data.teachers.run import Run
+from petitlm.data.teachers.seeds import Seeds, Wanted, count_origins, read_seeds
+from petitlm.data.teachers.strategies import Strategy
+from petitlm.errors import RefusedError, UsageError
+from petitlm.files import write_file
+
+JOURNAL, DOCS, OUT, SOURCE_TABLE, SEED_TABLE = ("journal.sqlite", "documents.parquet", "rejected.parquet",
+                                                "sources.parquet", "seeds.parquet")
+STAGE = "teacher"
+_OPEN_TERMS = "LicenseRef-Output-Terms"
+"""Licence of a text without a seed whose teacher's terms are no SPDX expression."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is asked for."""
+
+    strategy: Strategy | None
+    """None: the calls of the procedural teacher, of `family`."""
+    language: str
+    limit: int
+    max_tokens: int = 512
+    temperature: float = 0.7
+    top_p: float = 0.95
+    seed: int = 0
+    max_seed_bytes: int = 8000
+    seed_licence: str = ""
+    max_own_share: float = 0.25
+    family: str = ""
+
+
+@dataclass
+class Made:
+    """What a run left."""
+
+    folder: Path
+    identity: Identity
+    asked: int
+    documents: int
+    rejected: Counter[str]
+    left: int
+    """Calls that are not done: a later run with the same order makes them."""
+    skipped: Counter[str]
+    """Documents that could not be seeds."""
+    n_prompt: int
+    n_generated: int
+    counted: bool
+    """Whether the teacher counted the tokens; otherwise they are estimated from bytes."""
+    money: float
+    stopped: TeacherError | str
+    languages: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The calls of an order, and what each is about."""
+
+    requests: list[Request]
+    asked: list[Asked]
+    seeds: Seeds
+    parents: dict[str, dict[str, Any]]
+    """Seed row by call_id."""
+
+
+def check_terms(identity: Identity) -> None:
+    """Refuse a teacher whose outputs may not be known to be free for training.
+
+    Raises: RefusedError.
+    """
+    if not identity.output_terms.strip():
+        raise RefusedError(f"nothing says whether what {identity.name} writes may be used for training; read its "
+                           "terms, and state them with --terms (words, or an SPDX expression): they are recorded "
+                           "as declared by you")
+
+
+def make(place: Path | None, order: Order, run_for: Any, out: Path) -> Made:
+    """Make the documents of `order` from the seeds in `place`, in the folder `out`. `run_for(journal)` gives the `Run`.
+
+    A folder that has a journal of the same teacher is gone on with.
+    Raises: RefusedError for unknown terms; UsageError; TeacherError where the teacher does not say who it is.
+    """
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / JOURNAL).is_file())):
+        raise UsageError(f"{out} holds something else; choose a new folder, or one that a run stopped in")
+    with held(out):
+        journal = Journal(out / JOURNAL)
+        try:
+            run: Run = run_for(journal)
+            identity = run.identify()
+            check_terms(identity)
+            _same_teacher(journal, identity, out)
+            plan = _plan(place, order, identity)
+            stopped = run.go(plan.requests)
+            made = _write(out, order, plan, identity, journal)
+            cost = run.budgets.cost(made.n_prompt, made.n_generated)
+            return dataclasses.replace(made, stopped=stopped, money=cost)
+        finally:
+            journal.close()
+
+
+def _same_teacher(journal: Journal, identity: Identity, out: Path) -> None:
+    """Write who answers into the journal, or see that it is who answered before.
+
+    Raises: UsageError.
+    """
+    known = journal.meta("identity")
+    if known and Identity(**known).key != identity.key:
+        raise UsageError(f"{out} has replies of {known['name']} {known['revision']}, and now {identity.name} "
+                         f"{identity.revision} answers; give another --out, so that each document has one teacher")
+    journal.set_meta("identity", dataclasses.asdict(identity))
+
+
+def _plan(place: Path | None, order: Order, identity: Identity) -> _Plan:
+    """The calls of an order."""
+    strategy = order.strategy
+    if strategy is None:
+        calls = [_named(r, identity, "") for r in procedural.requests(order.family, order.language, order.seed,
+                                                                      order.limit)]
+        return _Plan(calls, [], Seeds([], []), {})
+    if not strategy.grounded:
+        tag = tag_of(strategy.id, "")
+        calls = [_named(_request(order, strategy.prompt(order.language, "", tag), order.seed + i), identity, "")
+                 for i in range(order.limit)]
+        return _Plan(calls, [Asked(c.call_id, strategy, order.language, "", c.messages[-1][1]) for c in calls],
+                     Seeds([], []), {})
+    if place is None:
+        raise UsageError(f"the strategy {strategy.id!r} needs seed documents; give a corpus, a documents.parquet or a "
+                         "JSONL file")
+    own = identity.origin == "own"
+    seeds = read_seeds(place, Wanted(strategy, order.language, order.limit, order.max_seed_bytes, order.seed_licence,
+                                     own))
+    if own and seeds.rows:
+        seeds.rows = seeds.rows[:_most_own(place, order)]
+    calls, asked, parents = [], [], {}
+    for row in seeds.rows:
+        prompt = strategy.prompt(order.language, row["text"], tag_of(strategy.id, row["text"]))
+        call = _named(_request(order, prompt, order.seed), identity, row["doc_id"].hex())
+        calls.append(call)
+        asked.append(Asked(call.call_id, strategy, order.language, row["text"], prompt[-1][1]))
+        parents[call.call_id] = row
+    return _Plan(calls, asked, seeds, parents)
+
+
+def _most_own(place: Path, order: Order) -> int:
+    """How many documents of our own model may join those in `place`.
+
+    Raises: RefusedError where none may.
+    """
+    origins = count_origins(place)
+    most = most_own(origins.total() - origins["own"], origins["own"], order.max_own_share)
+    if not most:
+        raise RefusedError(f"of {origins.total()} documents in {place} {origins['own']} are by models of petit; with "
+                           f"--max-own-share {order.max_own_share} none may join them")
+    return most
+
+
+def _request(order: Order, messages: tuple[tuple[str, str], ...], seed: int) -> Request:
+    return Request(messages, order.max_tokens, order.temperature, order.top_p, seed)
+
+
+def _named(request: Request, identity: Identity, seed_doc: str) -> Request:
+    return dataclasses.replace(request, call_id=call_id(identity, request, seed_doc))
+
+
+def _write(out: Path, order: Order, plan: _Plan, identity: Identity, journal: Journal) -> Made:
+    """Write the tables from the journal: the same journal gives the same bytes."""
+    entries = {entry.call_id: entry for entry in journal.entries()}
+    calls = {r.call_id: r for r in plan.requests}
+    replies: dict[str, Reply] = {}
+    kept: list[dict[str, Any]] = []
+    rejected: list[dict[str, Any]] = []
+    for name in calls:
+        entry = entries[name]
+        if entry.state == "done" and entry.reply is not None:
+            replies[name] = read_reply(entry.reply)
+        elif entry.state == "permanent":
+            reason, _, detail = entry.error.partition(": ")
+            text = entry.reply.decode(errors="replace") if entry.reply else ""
+            rejected.append(_rejected(identity, name, Verdict(text, reason, detail)))
+    for name, verdict in judge_all(plan.asked, replies).items():
+        if verdict.reason:
+            rejected.append(_rejected(identity, name, verdict))
+            continue
+        assert order.strategy is not None
+        call = _call(identity, order.strategy, calls[name], replies[name].finish, entries[name].attempts)
+        kept.append(_document(order, identity, verdict, plan.parents.get(name), call))
+    if order.strategy is None:
+        kept = [procedural.row_of_reply(reply.text) for reply in replies.values()]
+    _tables(out, kept, rejected, plan.seeds, identity, order)
+    n_prompt, n_generated, counted = journal.spent()
+    return Made(out, identity, len(calls), len(kept), Counter(row["reason"] for row in rejected),
+                len(calls) - len(kept) - len(rejected), plan.seeds.skipped, n_prompt, n_generated, counted, 0.0, "",
+                dict(Counter(row["language"] for row in kept)))
+
+
+def _tables(out: Path, kept: Sequence[dict[str, Any]], rejected: Sequence[dict[str, Any]], seeds: Seeds,
+            identity: Identity, order: Order) -> None:
+    sources = {row["source_id"]: row for row in seeds.sources}
+    for row in kept:
+        sources.setdefault(row["source_id"], _source(row["source_id"], identity, order))
+    for name, rows, schema, key in ((DOCS, kept, DOCUMENTS, "doc_id"), (OUT, rejected, REJECTED, "doc_id"),
+                                    (SOURCE_TABLE, list(sources.values()), SOURCES, "source_id"),
+                                    (SEED_TABLE, seeds.rows, DOCUMENTS, "doc_id")):
+        table = pa.Table.from_pylist(sorted(rows, key=lambda row: row[key]), schema=schema)
+        beside = out / f".{name}.part"
+        write_table(beside, table)
+        write_file(out / name, [beside.read_bytes()])
+        beside.unlink()
+
+
+def _call(identity: Identity, strategy: Strategy, request: Request, finish: str, attempt: int) -> dict[str, Any]:
+    return {"teacher": identity.name, "revision": identity.revision, "weights_sha": identity.weights_sha,
+            "prompt_id": strategy.id, "prompt_sha": strategy.sha, "sampling": canonical(request.sampling),
+            "finish": finish, "attempt": attempt, "call_id": request.call_id}
+
+
+def _document(order: Order, identity: Identity, verdict: Verdict, seed: dict[str, Any] | None,
+              call: dict[str, Any]) -> dict[str, Any]:
+    """The row of a reply that was kept."""
+    strategy = order.strategy
+    assert strategy is not None
+    text = f"{seed['text']}\n{verdict.text}" if strategy.translates and seed else verdict.text
+    licence = derived_licence(seed["licence"] if seed else None, identity.output_terms)
+    content, source = content_id(text), source_of(identity, licence)
+    category = strategy.category or (seed["category"] if seed and seed["category"] in CATEGORIES else None)
+    origin = "own" if identity.origin == "own" else "rewrite" if seed and seed["origin"] == "human" else "teacher"
+    known_sha = identity.weights_sha if len(identity.weights_sha) == 64 else None
+    return {
+        "doc_id": doc_id(content, source, "", call["call_id"]), "content_id": content, "text": text,
+        "n_bytes": len(text.encode()), "origin": origin, "form": strategy.form, "source_id": source,
+        "parents": [seed["doc_id"]] if seed else [], "call": call, "shape": "raw", "answers": [],
+        "problem_key": seed["problem_key"] if seed else None,
+        "verify": {"status": "unverifiable", "checker": "", "version": 0, "evidence": ""}, "category": category,
+        "subcategory": strategy.id, "language": order.language, "label_from": "declared" if category else None,
+        "licence": licence, "rights": rights_of(licence) | {"output_terms": identity.output_terms},
+        "evidence": {"kind": identity.terms_from, "sha": known_sha}, "split": "train",
+        "flags": ["reply.repaired"] if verdict.repaired else [],
+    }  # fmt: skip
+
+
+def derived_licence(seed: str | None, terms: str) -> str:
+    """Licence of a text that a teacher made of a seed: the seed's stays on it, and what the teacher's terms ask for
+    comes on top, where they are a licence."""
+    own = spdx(terms)
+    if seed is None:
+        return own or _OPEN_TERMS
+    free = own is None or own == seed or rights_of(own) == rights_of("CC0-1.0")
+    return seed if free else " AND ".join(f"({part})" if " OR " in part else part for part in (seed, str(own)))
+
+
+def source_of(identity: Identity, licence: str) -> str:
+    """Key of a teacher's row among the sources; texts under share-alike licences have one of their own."""
+    return f"teacher:{identity.name}" + (":share-alike" if rights_of(licence)["share_alike"] else "")
+
+
+def _source(source_id: str, identity: Identity, order: Order) -> dict[str, Any]:
+    if source_id.startswith("generator:"):
+        return {"source_id": source_id, "kind": "procedural", "group": "procedural", "publisher": "petit",
+                "title": f"petit's generator {order.family}", "commit": identity.revision, "licence": "MIT",
+                "evidence": "computed", "attribution": "the petit authors", "nc": False, "nd": False, "sa": False,
+                "output_terms": identity.output_terms}
+    alike = source_id.endswith(":share-alike")
+    return {"source_id": source_id, "kind": identity.origin, "group": "share-alike" if alike else identity.origin,
+            "title": identity.name, "publisher": "", "commit": identity.revision,
+            "licence": spdx(identity.output_terms), "licence_sha": None, "evidence": identity.terms_from,
+            "attribution": "", "language": order.language, "nc": False, "nd": False, "sa": alike,
+            "output_terms": identity.output_terms,
+            "note": f"weights {identity.weights_sha}" + (f", {identity.licence}" if identity.licence else "")}
+
+
+def _rejected(identity: Identity, name: str, verdict: Verdict) -> dict[str, Any]:
+    source = f"teacher:{identity.name}"
+    return {"doc_id": doc_id(b"", source, "", name), "source_id": source, "stage": STAGE, "reason": verdict.reason,
+            "detail": verdict.detail[:500], "text": verdict.text}
