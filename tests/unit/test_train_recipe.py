@@ -8,8 +8,8 @@ import pytest
 
 from petitlm.cli.train import FIGURES, read_recipe
 from petitlm.errors import ConfigError, NotFoundError
-from petitlm.train.card import read_template
 from petitlm.recipes import from_table
+from petitlm.train.card import read_template
 from petitlm.train.recipe import TrainConfig
 
 
