@@ -513,3 +513,113 @@ def test_the_journal_keeps_the_order_of_states(tmp_path: Path) -> None:
     assert (first.state, first.reply, first.attempts) == ("sent", b"raw reply \xff", 1)
     assert (second.state, second.reply, second.attempts) == ("pending", None, 0)
     journal.close()
+
+
+GOOD = {
+    "maths": "Problem: A harbour has 3 cranes and gets 2 more. How many has it then?\nSolution: 3 + 2 = 5\nAnswer: 5",
+    "table": "| Thing | Number |\n|---|---:|\n| cranes | 3 |\n| river | wide |",
+    "tutorial": "1. Look for the cranes beside the river.\n2. Let them lift the heavy boxes from the ships.\n"
+                "3. Write down what each ship has brought.",
+    "dialogue": "A: What stands in the old harbour?\nB: Cranes stand there.\nA: What are they for?\nB: To lift.",
+    "summary": "Cranes beside the river lift boxes from ships, and workers write it down.",
+    "audience-child": "In the old harbour there are 3 tall cranes. They lift the boxes out of the ships each morning.",
+    "audience-expert": "Three quayside cranes unload the vessels daily, and the workers record the goods of each one.",
+}
+BAD = {
+    "maths": ("Solution: 3 + 2 = 5\nAnswer: 5", "Problem: How many?\nAnswer: 5", "Problem: x\nSolution: y\nAnswer: no"),
+    "table": ("| Thing | Number |\n|---|---|\n| cranes | 3 |", "Thing | Number\n---|---\na | 3\nb | 3",
+              "| Thing | Number |\n|---|---|\n| cranes | 3 |\n| river |"),
+    "tutorial": ("1. Look.\n2. Lift.", "1. Look.\n3. Lift.\n2. Write.", "Look, then lift, then write."),
+    "dialogue": ("A: What?\nB: Cranes.", "A: What is it?\nA: And this?\nB: Cranes.\nB: A river.", "What? Cranes."),
+    "summary": (ENGLISH[0][:120] + " and so on, as it was said above, for the ships.", "Cranes"),
+    "audience-child": ("Cranes and a river and boxes and ships and no full stop",),
+    "audience-expert": ("Cranes.",),
+}
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_each_strategy_takes_its_layout_and_no_other(name: str, tmp_path: Path) -> None:
+    seeds = tmp_path / "one.jsonl"
+    seeds.write_text(seed_lines(ENGLISH[:1]))
+    order = Order(STRATEGIES[name], "en", 9)
+    with lab(lambda prompt, i: Sent(f"#{tag_in(prompt)}\n{GOOD[name]}")) as server:
+        made = run(endpoint(server), seeds, tmp_path / "good", order=order)
+        assert made.documents == 1, rows(tmp_path / "good", "rejected")
+        assert rows(tmp_path / "good")[0]["form"] == STRATEGIES[name].form
+        for i, bad in enumerate(BAD[name]):
+            server.answer = lambda prompt, _, bad=bad: Sent(f"#{tag_in(prompt)}\n{bad}")
+            assert run(endpoint(server), seeds, tmp_path / str(i), order=order).rejected == {"invalid-format": 1}, bad
+
+
+def test_french_is_asked_for_in_french_and_written_in_its_way(tmp_path: Path) -> None:
+    seeds = tmp_path / "fr.jsonl"
+    seeds.write_text(seed_lines(FRENCH, "fr"))
+    with lab() as server:
+        made = run(endpoint(server), seeds, tmp_path / "out", order=Order(STRATEGIES["faq"], "fr", 9))
+    assert made.documents == 2 and {row["language"] for row in rows(tmp_path / "out")} == {"fr"}
+    assert all("N'utilise que ce que dit le texte" in prompt for prompt in server.prompts)
+
+
+def test_without_a_document_each_call_has_its_own_seed_and_a_repeat_counts_once(tmp_path: Path) -> None:
+    story = "A small boat went out to sea. The wind broke its mast, and the boy inside rowed home."
+    with lab(lambda prompt, i: Sent(story if i < 3 else f"{story} It was day {i} of the spring.")) as server:
+        made = run(endpoint(server), None, tmp_path / "out", order=Order(strategy_named("story", True), "en", 5))
+    assert made.asked == len(server.prompts) == 5
+    assert made.documents == 3 and made.rejected == {"repeated": 2}
+    row = rows(tmp_path / "out")[0]
+    assert (row["origin"], row["parents"], row["licence"], row["category"]) == ("teacher", [], "Apache-2.0", "stories")
+
+
+def test_an_interrupt_takes_in_what_is_on_its_way_and_the_next_run_goes_on(seeds: Path, tmp_path: Path) -> None:
+    def stop(done: int, total: int, name: str) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with lab() as server:
+        with pytest.raises(KeyboardInterrupt):
+            make(seeds, Order(STRATEGIES["faq"], "en", 9), lambda journal: Run(
+                endpoint(server), journal, patience=Patience(at_once=2), report=stop), tmp_path / "out")
+        n = len(server.prompts)
+        assert 2 <= n <= 3
+        made = run(endpoint(server), seeds, tmp_path / "out", order=Order(STRATEGIES["faq"], "en", 9))
+    assert made.documents == 4 and len(server.prompts) == 4
+
+
+def test_nothing_goes_over_the_network_without_an_address(seeds: Path, tmp_path: Path,
+                                                         monkeypatch: pytest.MonkeyPatch) -> None:
+    import socket
+
+    with lab() as server:
+        run(endpoint(server), seeds, tmp_path / "out")
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("somebody wants to connect")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    assert run(Replay(tmp_path / "out" / "journal.sqlite"), seeds, tmp_path / "a").documents == 4
+    assert run(Procedural(), None, tmp_path / "b", order=Order(None, "en", 5, family="measures")).documents == 5
+    assert run(small_own(""), seeds, tmp_path / "c").documents == 1
+
+
+def test_the_command_prints_what_was_made_and_ends_with_the_right_code(seeds: Path, tmp_path: Path) -> None:
+    from click.testing import CliRunner
+
+    from petitlm.cli.data.generate import command
+
+    def call(*words: str) -> Any:
+        return CliRunner().invoke(command, [str(seeds), "--strategy", "faq", "--language", "en", "--json", *words])
+
+    with lab() as server:
+        given = ("--teacher", server.url, "--model", MODEL, "--out", str(tmp_path / "out"))
+        assert isinstance(call(*given).exception, RefusedError)
+        done = call(*given, "--terms", "Apache-2.0", "--limit", "3")
+        story = json.loads(done.stdout)
+        assert done.exit_code == 0 and (story["asked"], story["documents"], story["left"]) == (3, 3, 0)
+        assert story["teacher"]["output_terms"] == "Apache-2.0" and story["prompt_tokens"] == 300
+        server.answer = lambda prompt, i: Sent(status=402)
+        broke = call(*given, "--terms", "Apache-2.0", "--limit", "4")
+        assert isinstance(broke.exception, StopError) and json.loads(broke.stdout)["left"] == 1
+    replayed = call("--teacher", f"replay:{tmp_path / 'out' / 'journal.sqlite'}", "--limit", "3", "--out",
+                    str(tmp_path / "again"))
+    assert json.loads(replayed.stdout)["documents"] == 3
+    assert isinstance(call(*given, "--budget-money", "1").exception, UsageError)

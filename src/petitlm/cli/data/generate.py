@@ -111,7 +111,8 @@ def _own(folder: str, terms: str) -> Teacher:
     loaded = load_model(str(place), None, None)
     files = sorted(path for path in place.iterdir() if path.is_file()) if place.is_dir() else [place]
     said = "".join(f"{path.name} {file_sha256(path)}\n" for path in files)
-    return Own(loaded.name, hashlib.sha256(said.encode()).hexdigest(), _generate(loaded), "MIT" if ours else "",
+    name = "petit-default" if ours else place.resolve().name
+    return Own(name, hashlib.sha256(said.encode()).hexdigest(), _generate(loaded), "MIT" if ours else "",
                terms or ("MIT" if ours else ""), "computed" if ours and not terms else "declared")
 
 

@@ -1,4 +1,7 @@
-"""What a reply may say that its seed does not: no number, no name; and whether it speaks of its seed at all."""
+"""What a reply may say that its seed does not: no number, no name; and whether it speaks of its seed at all.
+
+This sees figures and capital letters alone: a number spelt out, a wrong verb or a false connection passes.
+"""
 
 from __future__ import annotations
 

@@ -116,6 +116,10 @@ class Journal:
         for row in self._db.execute(f"SELECT {_COLUMNS} FROM calls ORDER BY call_id"):
             yield _entry(row)
 
+    def states(self) -> dict[str, str]:
+        """The state of each call."""
+        return dict(self._db.execute("SELECT call_id, state FROM calls").fetchall())
+
     def spent(self) -> tuple[int, int, bool]:
         """Tokens of prompts and of replies in all runs so far, and whether the server counted them all."""
         row = self._db.execute("SELECT coalesce(sum(n_prompt), 0), coalesce(sum(n_generated), 0), "

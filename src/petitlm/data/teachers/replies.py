@@ -126,7 +126,9 @@ def _judge_body(asked: Asked, text: str, was_repaired: bool, words: Mapping[str,
         return Verdict(text, "invalid-format", wrong)
     if asked.strategy.numbers and (new := new_numbers(text, asked.seed)):
         return Verdict(text, "not-grounded", f"numbers that the document does not have: {', '.join(new[:10])}")
-    if asked.strategy.names and (new := new_names(text, asked.seed)):
+    # The words of a table's header are often written with capital letters.
+    prose = text.partition("\n")[2] if asked.strategy.layout == "table" else text
+    if asked.strategy.names and (new := new_names(prose, asked.seed)):
         return Verdict(text, "not-grounded", f"names that the document does not have: {', '.join(new[:10])}")
     return Verdict(text, repaired=was_repaired)
 

@@ -97,14 +97,18 @@ class Run:
         self._begin(requests)
         self._prove()
         flying: dict[Future[Answer], Request] = {}
+        interrupted = False
         with ThreadPoolExecutor(self.patience.at_once) as team:
-            try:
-                while (self._queue or self._later or flying) and (flying or not self._stop):
+            while (self._queue or self._later or flying) and (flying or not self._stop):
+                try:
                     self._send_what_may_go(team, flying)
                     self._take_in(flying)
-            except BaseException:
-                team.shutdown(wait=False, cancel_futures=True)
-                raise
+                except KeyboardInterrupt:  # what is on its way is still taken in, unless it comes again
+                    if interrupted:
+                        raise
+                    interrupted, self._stop = True, "interrupted"
+        if interrupted:
+            raise KeyboardInterrupt
         if self._unproved and not isinstance(self._stop, TeacherError):
             self._prove()
         return self._stop
@@ -133,7 +137,8 @@ class Run:
         self._until = self.clock.now() + 60 * self.budgets.minutes if self.budgets.minutes else float("inf")
         self._unproved: list[str] = list(self.journal.meta(UNPROVED) or ())
         self._total = len(requests)
-        states = {entry.call_id: entry.state for entry in self.journal.entries()}
+        self._n_prompt, self._n_generated, _ = self.journal.spent()
+        states = self.journal.states()
         self._finished = sum(states[r.call_id] in ("done", "permanent") for r in requests)
         for request in requests:
             if states[request.call_id] in ("done", "permanent"):
@@ -200,7 +205,7 @@ class Run:
         try:
             reply = read_reply(answer.raw)
         except RetryError as error:
-            self.journal.spend(request.call_id, _tokens(request.n_bytes), _tokens(len(answer.raw)), False)
+            self._spend(request, _tokens(request.n_bytes), _tokens(len(answer.raw)), False)
             self._fail(request, error)
             return
         self._pay(request, reply)
@@ -220,7 +225,12 @@ class Run:
         counted = reply.n_prompt is not None and reply.n_generated is not None
         n_prompt = _tokens(request.n_bytes) if reply.n_prompt is None else reply.n_prompt
         n_generated = _tokens(len(reply.text.encode())) if reply.n_generated is None else reply.n_generated
+        self._spend(request, n_prompt, n_generated, counted)
+
+    def _spend(self, request: Request, n_prompt: int, n_generated: int, counted: bool) -> None:
         self.journal.spend(request.call_id, n_prompt, n_generated, counted)
+        self._n_prompt += n_prompt
+        self._n_generated += n_generated
 
     def _fail(self, request: Request, error: RetryError) -> None:
         """A try failed: wait, longer each time, unless it was the last one."""
@@ -265,9 +275,8 @@ class Run:
 
     def _budget_spent(self, requests: list[Request]) -> str:
         """Which budget these calls might overrun, beside what was spent; empty: none."""
-        n_prompt, n_generated, _ = self.journal.spent()
-        n_prompt += sum(_tokens(r.n_bytes) for r in requests)
-        n_generated += sum(r.max_tokens for r in requests)
+        n_prompt = self._n_prompt + sum(_tokens(r.n_bytes) for r in requests)
+        n_generated = self._n_generated + sum(r.max_tokens for r in requests)
         if self.budgets.tokens and n_prompt + n_generated > self.budgets.tokens:
             return "budget of tokens"
         if self.budgets.money and self.budgets.cost(n_prompt, n_generated) > self.budgets.money:
