@@ -44,6 +44,8 @@ class Lab:
     """(prompt, number of the request, from 0) -> what to send."""
     probe: Callable[[int], Said] = lambda i: Said("Nile, Rhine, oak")
     models: tuple[str, ...] = (MODEL,)
+    refuses: tuple[str, ...] = ()
+    """Parameters that the server answers with an error."""
 
 
 def tag_in(prompt: str) -> str:
@@ -85,6 +87,9 @@ def lab(answer: Callable[[str, int], Said] | None = None) -> Iterator[Lab]:
         def do_POST(self) -> None:
             asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
             prompt = asked["messages"][-1]["content"]
+            if refused := [name for name in made.refuses if name in asked]:
+                self._send(Said(status=400, body=json.dumps({"error": {"message": f"no {refused[0]}"}}).encode()))
+                return
             with lock:
                 if prompt == PROBE:
                     made.probes += 1

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from petitlm.data.corpus.build import build
+from petitlm.data.corpus.store import held
 from petitlm.data.corpus.workers import workers
 from petitlm.data.provenance.corpus import open_corpus
 from petitlm.data.provenance.verify import verify
@@ -32,7 +33,7 @@ from petitlm.data.teachers.protocol import ChangedError, Request, StopError, Tea
 from petitlm.data.teachers.replay import Replay
 from petitlm.data.teachers.run import Budgets, Clock, Patience, Run
 from petitlm.data.teachers.strategies import STRATEGIES, strategy_named
-from petitlm.errors import DamagedError, NotFoundError, RefusedError, UsageError
+from petitlm.errors import DamagedError, NotFoundError, PetitError, RefusedError, UsageError
 from tests.tests_teachers import ENGLISH, FRENCH, MODEL, Lab, faq, lab, seed_lines, tag_in
 from tests.tests_teachers import Said as Sent
 
@@ -149,7 +150,8 @@ def test_the_same_reply_to_several_requests_is_worth_nothing(seeds: Path, tmp_pa
 
 
 @pytest.mark.parametrize("around", ["```\n{}\n```", "Here are the questions:\n\n{}",
-                                    "Sure, here it is:\n```markdown\n{}\n```"])
+                                    "Sure, here it is:\n```markdown\n{}\n```",
+                                    "<think>\nWhat does the text say?\n</think>\n\n{}"])
 def test_one_repair_takes_off_what_was_put_around(around: str, seeds: Path, tmp_path: Path) -> None:
     with lab(lambda prompt, i: Sent(around.format(faq(prompt).split("\n", 1)[1]))) as server:
         made = run(endpoint(server), seeds, tmp_path / "out")
@@ -386,6 +388,8 @@ def test_an_own_model_is_named_by_its_hash_and_held_to_its_share(tmp_path: Path)
     assert (row["origin"], row["call"]["weights_sha"], row["evidence"]["sha"]) == ("own", "ab" * 32, "ab" * 32)
     more = run(small_own(""), tmp_path / "out" / "documents.parquet", tmp_path / "more", order=order)
     assert more.asked == 0 and more.skipped == {"own": 4}  # it does not rewrite itself
+    with pytest.raises(RefusedError, match="no SEEDS"):  # nor does it write all there is
+        run(small_own(""), None, tmp_path / "all", order=Order(STRATEGIES["story"], "en", 9))
     with pytest.raises(RefusedError, match="max-own-share"):
         run(small_own(""), seeds, tmp_path / "none", order=Order(STRATEGIES["faq"], "en", 9, max_own_share=0.05))
     assert [most_own(9, n, 0.1) for n in (0, 1, 2)] == [1, 0, 0] and most_own(3, 0, 0.75) == 9
@@ -623,3 +627,32 @@ def test_the_command_prints_what_was_made_and_ends_with_the_right_code(seeds: Pa
                     str(tmp_path / "again"))
     assert json.loads(replayed.stdout)["documents"] == 3
     assert isinstance(call(*given, "--budget-money", "1").exception, UsageError)
+
+
+@pytest.mark.parametrize("refuses", [("seed",), ("max_tokens",), ("max_tokens", "seed")])
+def test_servers_that_refuse_a_parameter_are_asked_without_it(refuses: tuple[str, ...], seeds: Path,
+                                                              tmp_path: Path) -> None:
+    with lab() as server:
+        server.refuses = refuses
+        assert run(endpoint(server), seeds, tmp_path / "out").documents == 4
+        server.refuses = ("messages",)
+        with pytest.raises(StopError, match="no request is taken"):
+            run(endpoint(server), seeds, tmp_path / "none")
+
+
+def test_a_full_disk_stops_with_a_sentence_and_the_next_run_goes_on(seeds: Path, tmp_path: Path) -> None:
+    def full(journal: Journal) -> Run:
+        journal._db.execute("PRAGMA max_page_count = 6")
+        return Run(teacher, journal, clock=Fake().clock())
+
+    seeds.write_text(seed_lines(many(30)))
+    with lab() as server:
+        teacher = endpoint(server)
+        with pytest.raises(PetitError, match="make room"):
+            make(seeds, Order(STRATEGIES["faq"], "en", 99), full, tmp_path / "out")
+        assert run(teacher, seeds, tmp_path / "out").documents == 30
+
+
+def test_two_runs_do_not_share_a_folder(seeds: Path, tmp_path: Path) -> None:
+    with held(tmp_path / "out"), pytest.raises(UsageError):
+        run(small_own(""), seeds, tmp_path / "out")

@@ -54,7 +54,7 @@ class Endpoint:
         self._licence, self._terms = licence, output_terms
         self._client = openai.OpenAI(base_url=base_url, api_key=key or "none", max_retries=0, timeout=timeout_s)
         self._identity: Identity | None = None
-        self._served = ""
+        self._served, self._limit, self._with_seed = "", "max_tokens", True
         self.can: dict[str, Any] = {}
         """What the probe at the start found: context length, JSON schema, logprobs; None where it cannot be told."""
 
@@ -65,7 +65,7 @@ class Endpoint:
         """
         if self._identity is None:
             listed = self._listed()
-            first = read_reply(self._ask(_probe_request()))
+            first = read_reply(self._first())
             self._served = first.model or self.model
             if not _same_model(self.model, self._served):
                 raise ChangedError(f"{self.base_url} was asked for {self.model!r} and {self._served!r} answers")
@@ -109,6 +109,18 @@ class Endpoint:
                                f"{self.model!r}: another model, or other weights")
         return tuple(sorted(set(marks)))
 
+    def _first(self) -> bytes:
+        """The first reply, by the names of parameters that this server takes: some refuse `seed`, newer ones
+        `max_tokens`."""
+        last: TeacherError | None = None
+        for limit, with_seed in ((n, s) for n in ("max_tokens", "max_completion_tokens") for s in (True, False)):
+            self._limit, self._with_seed = limit, with_seed
+            try:
+                return self._ask(_probe_request())
+            except PermanentError as error:
+                last = error
+        raise StopError(f"no request is taken: {last}")
+
     def _listed(self) -> Mapping[str, Any]:
         """What the server's list of models says of ours; nothing where it has no such list."""
         try:
@@ -136,9 +148,9 @@ class Endpoint:
 
     def _ask(self, request: Request, **more: Any) -> bytes:
         messages: Any = [{"role": role, "content": text} for role, text in request.messages]
+        more = {**more, self._limit: request.max_tokens} | ({"seed": request.seed} if self._with_seed else {})
         return self._call(lambda: self._client.chat.completions.with_raw_response.create(
-            model=self.model, messages=messages, max_tokens=request.max_tokens, temperature=request.temperature,
-            top_p=request.top_p, seed=request.seed, **more).content)
+            model=self.model, messages=messages, temperature=request.temperature, top_p=request.top_p, **more).content)
 
     def _call(self, send: Callable[[], bytes]) -> bytes:
         """Send, and say what kind of trouble there was, if any."""

@@ -17,7 +17,7 @@ from typing import Any
 
 from petitlm.data.corpus.stage import canonical
 from petitlm.data.teachers.protocol import Request
-from petitlm.errors import DamagedError, NotFoundError
+from petitlm.errors import DamagedError, NotFoundError, PetitError
 
 STATES = ("pending", "sent", "done", "retry", "permanent")
 _TABLES = """
@@ -28,6 +28,10 @@ CREATE TABLE IF NOT EXISTS calls (
     n_generated INTEGER NOT NULL DEFAULT 0, counted INTEGER NOT NULL DEFAULT 1);
 """
 _COLUMNS = "call_id, state, attempts, reply, error, n_prompt, n_generated, counted"
+
+
+class JournalError(PetitError):
+    """The journal cannot be written, so nothing may be sent."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,14 @@ class Journal:
         """Close the file."""
         self._db.close()
 
+    def _write(self, query: str, values: Sequence[Any] = ()) -> None:
+        """Raises: JournalError where the disk is full, or the folder may not be written."""
+        try:
+            self._db.execute(query, values)
+        except sqlite3.OperationalError as error:
+            raise JournalError(f"{self.path} cannot be written ({error}); make room, and the same command goes on: "
+                               "what was done is kept") from None
+
     def meta(self, name: str) -> Any:
         """A fact about the run; None where it was not written."""
         row = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
@@ -76,34 +88,35 @@ class Journal:
 
     def set_meta(self, name: str, value: Any) -> None:
         """Write a fact about the run."""
-        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, canonical(value)))
+        self._write("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, canonical(value)))
 
     def add(self, requests: Sequence[Request]) -> None:
         """Enter calls that are to be made; those already there stay as they are."""
         rows = [(r.call_id, zlib.compress(canonical([[list(m) for m in r.messages], r.sampling]).encode()))
                 for r in requests]
-        self._db.execute("BEGIN")
-        self._db.executemany("INSERT OR IGNORE INTO calls (call_id, request, state) VALUES (?, ?, 'pending')", rows)
-        self._db.execute("COMMIT")
+        self._write("BEGIN")
+        for row in rows:
+            self._write("INSERT OR IGNORE INTO calls (call_id, request, state) VALUES (?, ?, 'pending')", row)
+        self._write("COMMIT")
 
     def sent(self, call_id: str) -> None:
         """A try begins."""
-        self._db.execute("UPDATE calls SET state = 'sent', attempts = attempts + 1, reply = NULL, error = '' "
+        self._write("UPDATE calls SET state = 'sent', attempts = attempts + 1, reply = NULL, error = '' "
                          "WHERE call_id = ?", (call_id,))
 
     def answered(self, call_id: str, raw: bytes, attempt: int | None = None) -> None:
         """Keep a raw reply, before anybody reads it. The state stays `sent` until somebody has."""
-        self._db.execute("UPDATE calls SET reply = ?, attempts = coalesce(?, attempts) WHERE call_id = ?",
+        self._write("UPDATE calls SET reply = ?, attempts = coalesce(?, attempts) WHERE call_id = ?",
                          (zlib.compress(raw), attempt, call_id))
 
     def settle(self, call_id: str, state: str, error: str = "") -> None:
         """The outcome of a try: done, retry or permanent."""
         assert state in STATES
-        self._db.execute("UPDATE calls SET state = ?, error = ? WHERE call_id = ?", (state, error, call_id))
+        self._write("UPDATE calls SET state = ?, error = ? WHERE call_id = ?", (state, error, call_id))
 
     def spend(self, call_id: str, n_prompt: int, n_generated: int, counted: bool) -> None:
         """Add the tokens of a try."""
-        self._db.execute("UPDATE calls SET n_prompt = n_prompt + ?, n_generated = n_generated + ?, "
+        self._write("UPDATE calls SET n_prompt = n_prompt + ?, n_generated = n_generated + ?, "
                          "counted = counted AND ? WHERE call_id = ?", (n_prompt, n_generated, counted, call_id))
 
     def get(self, call_id: str) -> Entry | None:

@@ -8,16 +8,22 @@ from collections.abc import Callable, Sequence
 _FENCE = re.compile(r"\A```[^\n]*\n(?P<body>.*?)\n?```\s*\Z", re.S)
 _PREFACE = re.compile(r"\A(?:sure|certainly|of course|here (?:is|are)|voici|bien sûr|certainement|d'accord)\b"
                       r"[^\n]*:\s*\n", re.I)
+_THOUGHT = re.compile(r"\A<think>.*?</think>\s*", re.S)
 _WRAPPED = re.compile(r"\A<text>\s*(?P<body>.*?)\s*</text>\Z", re.S)
 
 
 def repaired(text: str) -> str:
     """Take off what models put around a result: a Markdown fence, our own <text> marks, one line such as "Here is:"."""
-    text = _PREFACE.sub("", text.strip(), 1).strip()
+    text = _PREFACE.sub("", text.strip(), count=1).strip()
     for around in (_FENCE, _WRAPPED):
         if match := around.match(text):
             text = match["body"].strip()
     return text
+
+
+def without_thoughts(text: str) -> str:
+    """A reply without what a reasoning model thought before it, where the server leaves that in."""
+    return _THOUGHT.sub("", text, count=1)
 
 
 def wrong_layout(layout: str, text: str, seed: str) -> str | None:

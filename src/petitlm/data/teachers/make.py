@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,6 @@ class Made:
     """Whether the teacher counted the tokens; otherwise they are estimated from bytes."""
     money: float
     stopped: TeacherError | str
-    languages: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -143,16 +142,17 @@ def _plan(place: Path | None, order: Order, identity: Identity) -> _Plan:
         calls = [_named(r, identity, "") for r in procedural.requests(order.family, order.language, order.seed,
                                                                       order.limit)]
         return _Plan(calls, [], Seeds([], []), {})
+    own = identity.origin == "own"
     if not strategy.grounded:
         tag = tag_of(strategy.id, "")
+        limit = min(order.limit, _most_own(place, order)) if own else order.limit
         calls = [_named(_request(order, strategy.prompt(order.language, "", tag), order.seed + i), identity, "")
-                 for i in range(order.limit)]
-        return _Plan(calls, [Asked(c.call_id, strategy, order.language, "", c.messages[-1][1]) for c in calls],
+                 for i in range(limit)]
+        return _Plan(calls, [Asked(c.call_id, strategy, order.language, "") for c in calls],
                      Seeds([], []), {})
     if place is None:
         raise UsageError(f"the strategy {strategy.id!r} needs seed documents; give a corpus, a documents.parquet or a "
                          "JSONL file")
-    own = identity.origin == "own"
     seeds = read_seeds(place, Wanted(strategy, order.language, order.limit, order.max_seed_bytes, order.seed_licence,
                                      own))
     if own and seeds.rows:
@@ -162,21 +162,21 @@ def _plan(place: Path | None, order: Order, identity: Identity) -> _Plan:
         prompt = strategy.prompt(order.language, row["text"], tag_of(strategy.id, row["text"]))
         call = _named(_request(order, prompt, order.seed), identity, row["doc_id"].hex())
         calls.append(call)
-        asked.append(Asked(call.call_id, strategy, order.language, row["text"], prompt[-1][1]))
+        asked.append(Asked(call.call_id, strategy, order.language, row["text"]))
         parents[call.call_id] = row
     return _Plan(calls, asked, seeds, parents)
 
 
-def _most_own(place: Path, order: Order) -> int:
+def _most_own(place: Path | None, order: Order) -> int:
     """How many documents of our own model may join those in `place`.
 
     Raises: RefusedError where none may.
     """
-    origins = count_origins(place)
+    origins = count_origins(place) if place else Counter[str]()
     most = most_own(origins.total() - origins["own"], origins["own"], order.max_own_share)
     if not most:
-        raise RefusedError(f"of {origins.total()} documents in {place} {origins['own']} are by models of petit; with "
-                           f"--max-own-share {order.max_own_share} none may join them")
+        raise RefusedError(f"of {origins.total()} documents in {place or 'no SEEDS'} {origins['own']} are by models of "
+                           f"petit; with --max-own-share {order.max_own_share} none may join them")
     return most
 
 
@@ -215,8 +215,7 @@ def _write(out: Path, order: Order, plan: _Plan, identity: Identity, journal: Jo
     _tables(out, kept, rejected, plan.seeds, identity, order)
     n_prompt, n_generated, counted = journal.spent()
     return Made(out, identity, len(calls), len(kept), Counter(row["reason"] for row in rejected),
-                len(calls) - len(kept) - len(rejected), plan.seeds.skipped, n_prompt, n_generated, counted, 0.0, "",
-                dict(Counter(row["language"] for row in kept)))
+                len(calls) - len(kept) - len(rejected), plan.seeds.skipped, n_prompt, n_generated, counted, 0.0, "")
 
 
 def _tables(out: Path, kept: Sequence[dict[str, Any]], rejected: Sequence[dict[str, Any]], seeds: Seeds,

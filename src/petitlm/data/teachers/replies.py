@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from petitlm.data.quality.language import UNDETERMINED, find_languages
 from petitlm.data.teachers.grounding import content_words, new_names, new_numbers, share_of
-from petitlm.data.teachers.layouts import repaired, wrong_layout
+from petitlm.data.teachers.layouts import repaired, without_thoughts, wrong_layout
 from petitlm.data.teachers.protocol import Reply
 from petitlm.data.teachers.strategies import Strategy
 
@@ -55,7 +55,6 @@ class Asked:
     language: str
     seed: str
     """Text of the document; empty without one."""
-    prompt: str
 
     @property
     def tag(self) -> str:
@@ -93,7 +92,8 @@ def judge_all(asked: Sequence[Asked], replies: Mapping[str, Reply]) -> dict[str,
 def judge(asked: Asked, reply: Reply, words: Mapping[str, set[str]], tags: Mapping[str, str]) -> Verdict:
     """Look at one reply. `words` are the content words of every document asked about, by call_id; `tags` the names
     of the requests."""
-    text = unicodedata.normalize("NFC", reply.text).replace("\r\n", "\n").replace("\0", "").strip()
+    text = unicodedata.normalize("NFC", reply.text).replace("\r\n", "\n").replace("\0", "")
+    text = without_thoughts(text.strip()).strip()
     if not text:
         reason = "refusal" if reply.finish == "content_filter" else "empty"
         return Verdict("", reason, f"finish {reply.finish!r}")
