@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SHAPE = {"n_layers": 4, "d_model": 128, "n_heads": 4, "d_head": 32, "d_mlp": 512, "n_ctx": 256, "n_rotary": 16,
          "tied": True, "unembed_bias": True}
-_BATCH = 4096
+_BATCH = 1024
 _PROMPT_WEIGHT = 0.1
 
 
