@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from petitlm.data.balance.grid import Cell, deficits, evenness
 from petitlm.data.balance.loop import Loop, families, targets
 from petitlm.data.balance.shown import grid_lines, grid_page, grid_plain
+from petitlm.data.corpus.ending import weights_of
 from petitlm.data.corpus.recipe import BalancePlan
-from petitlm.data.corpus.steps import weights_of
 
 CELLS = [Cell("arithmetic", language, level) for language in ("en", "fr") for level in range(3)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -22,15 +23,20 @@ import pytest
 from petitlm.data.corpus.build import build
 from petitlm.data.corpus.store import held
 from petitlm.data.corpus.workers import workers
+from petitlm.data.provenance.cards import attribution_list, data_card
 from petitlm.data.provenance.corpus import open_corpus
+from petitlm.data.provenance.facts import facts_of
 from petitlm.data.provenance.verify import verify
+from petitlm.data.sources import Raw, Reading, read
 from petitlm.data.teachers.endpoint import Endpoint, retry_after
+from petitlm.data.teachers.grounding import new_names, new_numbers
 from petitlm.data.teachers.journal import Journal
-from petitlm.data.teachers.make import Made, Order, derived_licence, make
+from petitlm.data.teachers.make import Made, Order, make
 from petitlm.data.teachers.own import Own, Said, most_own
 from petitlm.data.teachers.procedural import Procedural
 from petitlm.data.teachers.protocol import ChangedError, Request, StopError, Teacher, TeacherError
 from petitlm.data.teachers.replay import Replay
+from petitlm.data.teachers.rows import derived_licence
 from petitlm.data.teachers.run import Budgets, Clock, Patience, Run
 from petitlm.data.teachers.strategies import STRATEGIES, strategy_named
 from petitlm.errors import DamagedError, NotFoundError, PetitError, RefusedError, UsageError
@@ -481,6 +487,11 @@ n_vocab = 300
     assert {row["source_id"] for row in pq.read_table(made.folder / "sources.parquet", schema=SOURCES).to_pylist()} \
         >= {f"teacher:{MODEL}", "seeds:seeds"}
     assert verify(corpus).ok
+    (known,) = facts_of(corpus).teachers
+    assert (known["teacher"], known["output_terms"], known["prompts"]) == (MODEL, "Apache-2.0", ["faq"])
+    assert known["documents"] == len(taught) and known["tokens"] == sum(row["n_tokens"] for row in taught)
+    assert f"| {MODEL} | {known['revision']} | unknown | Apache-2.0 |" in data_card(facts_of(corpus))
+    assert f"(`teacher:{MODEL}`): after seeds.jsonl (seeds:seeds)." in attribution_list(facts_of(corpus))
 
 
 def test_what_is_no_seed_no_journal_and_no_strategy(tmp_path: Path) -> None:
@@ -656,3 +667,37 @@ def test_a_full_disk_stops_with_a_sentence_and_the_next_run_goes_on(seeds: Path,
 def test_two_runs_do_not_share_a_folder(seeds: Path, tmp_path: Path) -> None:
     with held(tmp_path / "out"), pytest.raises(UsageError):
         run(small_own(""), seeds, tmp_path / "out")
+
+
+def test_what_real_text_says_is_grounded_in_it_and_what_is_planted_is_not(shared: Path) -> None:
+    """Every other sentence of a passage, in any order, has no new number and no new name; a planted one is found."""
+    n = 0
+    for name in ("novels_en", "novels_fr", "openstax_physics"):
+        for raw, _ in zip(read(shared / "data" / "text" / f"{name}.jsonl.gz", Reading(passage_chars=3000)), range(60),
+                          strict=False):
+            said = re.split(r"(?<=[.!?])\s+", raw.text)[1::2] if isinstance(raw, Raw) else []
+            if len(said) < 3:
+                continue
+            n += 1
+            Random(n).shuffle(said)
+            assert isinstance(raw, Raw)
+            text = " ".join(said)
+            assert (new_numbers(text, raw.text), new_names(text, raw.text)) == ([], [])
+            assert new_numbers(f"{text} It is 48127.5 long.", raw.text) == ["48127.5"]
+            assert new_names(f"{text} and then old Xandrov came.", raw.text) == ["Xandrov"]
+    assert n > 100
+
+
+@pytest.mark.parametrize(("said", "seed"), [
+    ("1 234 habitants", "1,234 people"), ("3,5 kg", "3.5 kg"), ("12 eggs", "twelve eggs"), ("007", "7"),
+    ("1. First\n2. Then 5", "five things"), ("2,50 euros", "2.5 euros"), ("21 jours", "vingt et un (21) jours"),
+])
+def test_one_number_has_many_writings(said: str, seed: str) -> None:
+    assert new_numbers(said, seed) == []
+
+
+@pytest.mark.parametrize(("said", "seed", "new"), [
+    ("1 235", "1,234", ["1235"]), ("3.5", "35", ["3.5"]), ("2024", "in 20 and 24", ["2024"]), ("13", "three", ["13"]),
+])
+def test_other_numbers_are_new(said: str, seed: str, new: list[str]) -> None:
+    assert new_numbers(said, seed) == new

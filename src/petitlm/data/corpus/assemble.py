@@ -16,12 +16,12 @@ import pyarrow.parquet as pq
 import petitlm
 from petitlm.data.balance.grid import evenness
 from petitlm.data.balance.loop import Place, by_cell
+from petitlm.data.corpus.ending import DOCS, VARIETY
 from petitlm.data.corpus.pipeline import Built
 from petitlm.data.corpus.recipe import STAGES
 from petitlm.data.corpus.schema import ACTIVITIES, SOURCES
 from petitlm.data.corpus.shards import write_table
 from petitlm.data.corpus.stage import canonical
-from petitlm.data.corpus.steps import DOCS, VARIETY
 from petitlm.data.corpus.store import file_sha256
 from petitlm.data.generators import GENERATORS
 from petitlm.data.tokens.encoder import load_encoder

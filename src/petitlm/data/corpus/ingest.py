@@ -51,7 +51,8 @@ def ingest(folder: Path, job: Ingest, key: str) -> dict[str, Any]:
     groups = write_sharded(folder / KEPT, pa.Table.from_pylist(kept, schema=DOCUMENTS), job.n_shards)
     out = write_sharded(folder / OUT, pa.Table.from_pylist(rejected, schema=REJECTED), job.n_shards)
     reasons = Counter(row["reason"] for row in rejected)
-    assert set(reasons) <= set(_ALL_REASONS), f"ingest refuses for {set(reasons) - set(_ALL_REASONS)}"
+    if unknown := set(reasons) - set(_ALL_REASONS):
+        raise AssertionError(f"ingest rejects for {unknown}, which is not on its list")
     return {"groups": groups, "out": out, "stages": [tally("ingest", len(kept) + len(rejected), len(kept), reasons)]}
 
 

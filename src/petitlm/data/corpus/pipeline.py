@@ -14,7 +14,7 @@ from typing import Any
 
 from petitlm.data.balance.grid import Cell
 from petitlm.data.balance.loop import Loop, Place, in_batches, targets
-from petitlm.data.corpus import ingest, steps
+from petitlm.data.corpus import ending, ingest, steps
 from petitlm.data.corpus.generate import Call
 from petitlm.data.corpus.recipe import CorpusRecipe, as_plain
 from petitlm.data.corpus.stage import Stage
@@ -148,12 +148,12 @@ class Build:
         tokens: Counter[str] = Counter()
         for done in settled:
             tokens.update(done.counts["tokens"])
-        built.weights = steps.weights_of(tokens, recipe.mix.shares, recipe.mix.max_epochs)
+        built.weights = ending.weights_of(tokens, recipe.mix.shares, recipe.mix.max_epochs)
         everyone = {**dict.fromkeys([*groups.values(), "procedural"], 0.0), **built.weights}
         settings = {"weights": everyone, "groups": groups, "tokenizer": tokenizer_key, "seed": recipe.tokens.seed}
         built.documents = self._run([(
-            task(self.work, "finish", PACK_VERSION, settings, [done.files[KEPT]], steps.finish,
-                 steps.Finish(done.folder, everyone, groups, tokenizer, recipe.tokens.seed)),
+            task(self.work, "finish", PACK_VERSION, settings, [done.files[KEPT]], ending.finish,
+                 ending.Finish(done.folder, everyone, groups, tokenizer, recipe.tokens.seed)),
             [done.files[KEPT]], settings) for done in settled])
         built.tokenizer = tokenizer
         self._pack(tokenizer)
@@ -167,7 +167,7 @@ class Build:
         done = [one for wave in sifted for one in wave]
         inputs = [one.files[KEPT] for one in done]
         settings = {"n_vocab": plan.n_vocab, "sample_bytes": plan.sample_bytes, "groups": dict(groups)}
-        job = task(self.work, "tokenizer", VERSION, settings, inputs, steps.make_tokenizer,
+        job = task(self.work, "tokenizer", VERSION, settings, inputs, ending.make_tokenizer,
                    ([one.folder for one in done], plan.n_vocab, plan.sample_bytes, groups))
         made = self._run([(job, inputs, settings)])[0]
         return made.folder, made.files["tokenizer.json"]
@@ -177,12 +177,12 @@ class Build:
         mine = [wave[shard] for wave in sifted]
         inputs = [*(done.files[KEPT] for done in mine), found.files[CLUSTERED]]
         settings = {"tokenizer": tokenizer_key, "groups": dict(groups)}
-        payload = steps.Settle(shard, tuple(done.folder for done in mine), found.path(CLUSTERED), tokenizer, groups)
-        return task(self.work, "settle", VERSION, settings, inputs, steps.settle, payload), inputs, settings
+        payload = ending.Settle(shard, tuple(done.folder for done in mine), found.path(CLUSTERED), tokenizer, groups)
+        return task(self.work, "settle", VERSION, settings, inputs, ending.settle, payload), inputs, settings
 
     def _measure_variety(self, settled: Sequence[Done]) -> None:
         inputs = [done.files[KEPT] for done in settled]
-        job = task(self.work, "variety", VERSION, {}, inputs, steps.measure_variety, [done.folder for done in settled])
+        job = task(self.work, "variety", VERSION, {}, inputs, ending.measure_variety, [done.folder for done in settled])
         self.built.variety = self._run([(job, inputs, {})])[0]
         if refused := self.built.variety.counts["refused"]:
             raise RefusedError(f"generated texts repeat too much: {'; '.join(refused[:3])}"
@@ -196,15 +196,15 @@ class Build:
         n_ids = load_encoder(tokenizer).n_ids
         n_shards = shards_for(sum(done.counts["packed"] for done in built.documents), self.recipe.tokens.shard_tokens)
         parts = tuple(done.folder for done in built.documents)
-        inputs = [sha for done in built.documents for name, sha in done.files.items() if name != steps.DOCS]
+        inputs = [sha for done in built.documents for name, sha in done.files.items() if name != ending.DOCS]
         jobs = []
         for number in range(n_shards):
             settings = {"shard": [number, n_shards], "n_ids": n_ids}
-            jobs.append((task(self.work, "pack", PACK_VERSION, settings, inputs, steps.pack_shard,
-                              steps.Shard(parts, number, n_shards, n_ids)), inputs, settings))
+            jobs.append((task(self.work, "pack", PACK_VERSION, settings, inputs, ending.pack_shard,
+                              ending.Shard(parts, number, n_shards, n_ids)), inputs, settings))
         built.shards = self._run(jobs)
         inputs = [sha for done in built.shards for name, sha in done.files.items() if name.startswith("spans")]
-        job = task(self.work, "spans", PACK_VERSION, {}, inputs, steps.pack_spans, [d.folder for d in built.shards])
+        job = task(self.work, "spans", PACK_VERSION, {}, inputs, ending.pack_spans, [d.folder for d in built.shards])
         built.spans = self._run([(job, inputs, {})])[0]
 
     def _gather(self, waves: Sequence[Sequence[Done]], sifted: Sequence[Sequence[Done]],
@@ -216,7 +216,7 @@ class Build:
             whole = [*(wave[shard] for wave in sifted), settled[shard]]
             inputs = [*first, *(done.files[OUT] for done in whole)]
             settings = {"shard": [shard, self.recipe.shards]}
-            jobs.append((task(self.work, "rejected", VERSION, settings, inputs, steps.gather_rejected,
+            jobs.append((task(self.work, "rejected", VERSION, settings, inputs, ending.gather_rejected,
                               (sharded, [done.folder for done in whole], shard)), inputs, settings))
         self.built.rejected = self._run(jobs)
 
