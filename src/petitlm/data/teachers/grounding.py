@@ -22,7 +22,7 @@ _STEM = 4
 def numbers(text: str) -> set[str]:
     """The numbers of a text in figures, one writing for each: 1,234 and 1 234 are one, 3,5 and 3.5 too."""
     found = set()
-    for match in _NUMBER.finditer(_LIST_MARK.sub("", text)):
+    for match in _NUMBER.finditer(text):
         said = match[0]
         if re.fullmatch(r"\d{1,3}(?:[ \u00a0\u202f.,]\d{3})+", said):
             found.add(re.sub(r"\D", "", said).lstrip("0") or "0")
@@ -40,8 +40,8 @@ def _spelt() -> dict[str, str]:
 
 
 def new_numbers(text: str, seed: str) -> list[str]:
-    """Numbers in figures of `text` that `seed` has neither in figures nor in words."""
-    new = numbers(text) - numbers(seed)
+    """Numbers in figures of `text`, but for those of its own lists, that `seed` has neither in figures nor in words."""
+    new = numbers(_LIST_MARK.sub("", text)) - numbers(seed)
     if new:
         said = set(_WORD.findall(seed.lower())) | set(re.findall(r"[^\W\d_]+", seed.lower()))
         new -= {figure for word, figure in _spelt().items() if word in said}

@@ -15,16 +15,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from petitlm.data.corpus.schema import CATEGORIES, DOCUMENTS, REJECTED, SOURCES, content_id, doc_id
+from petitlm.data.corpus.schema import DOCUMENTS, REJECTED, SOURCES
 from petitlm.data.corpus.shards import write_table
-from petitlm.data.corpus.stage import canonical
 from petitlm.data.corpus.store import held
-from petitlm.data.sources.licences import rights_of, spdx
 from petitlm.data.teachers import procedural
 from petitlm.data.teachers.journal import Journal
 from petitlm.data.teachers.own import most_own
 from petitlm.data.teachers.protocol import Identity, Reply, Request, TeacherError, call_id, read_reply
 from petitlm.data.teachers.replies import Asked, Verdict, judge_all, tag_of
+from petitlm.data.teachers.rows import call_of, document, rejected, source_row
 from petitlm.data.teachers.run import Run
 from petitlm.data.teachers.seeds import Seeds, Wanted, count_origins, read_seeds
 from petitlm.data.teachers.strategies import Strategy
@@ -33,9 +32,6 @@ from petitlm.files import write_file
 
 JOURNAL, DOCS, OUT, SOURCE_TABLE, SEED_TABLE = ("journal.sqlite", "documents.parquet", "rejected.parquet",
                                                 "sources.parquet", "seeds.parquet")
-STAGE = "teacher"
-_OPEN_TERMS = "LicenseRef-Output-Terms"
-"""Licence of a text without a seed whose teacher's terms are no SPDX expression."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +190,7 @@ def _write(out: Path, order: Order, plan: _Plan, identity: Identity, journal: Jo
     calls = {r.call_id: r for r in plan.requests}
     replies: dict[str, Reply] = {}
     kept: list[dict[str, Any]] = []
-    rejected: list[dict[str, Any]] = []
+    out_rows: list[dict[str, Any]] = []
     for name in calls:
         entry = entries[name]
         if entry.state == "done" and entry.reply is not None:
@@ -202,28 +198,28 @@ def _write(out: Path, order: Order, plan: _Plan, identity: Identity, journal: Jo
         elif entry.state == "permanent":
             reason, _, detail = entry.error.partition(": ")
             text = entry.reply.decode(errors="replace") if entry.reply else ""
-            rejected.append(_rejected(identity, name, Verdict(text, reason, detail)))
+            out_rows.append(rejected(identity, name, Verdict(text, reason, detail)))
     for name, verdict in judge_all(plan.asked, replies).items():
         if verdict.reason:
-            rejected.append(_rejected(identity, name, verdict))
+            out_rows.append(rejected(identity, name, verdict))
             continue
         assert order.strategy is not None
-        call = _call(identity, order.strategy, calls[name], replies[name].finish, entries[name].attempts)
-        kept.append(_document(order, identity, verdict, plan.parents.get(name), call))
+        call = call_of(identity, order.strategy, calls[name], replies[name].finish, entries[name].attempts)
+        kept.append(document(order.strategy, order.language, identity, verdict, plan.parents.get(name), call))
     if order.strategy is None:
         kept = [procedural.row_of_reply(reply.text) for reply in replies.values()]
-    _tables(out, kept, rejected, plan.seeds, identity, order)
+    _tables(out, kept, out_rows, plan.seeds, identity, order)
     n_prompt, n_generated, counted = journal.spent()
-    return Made(out, identity, len(calls), len(kept), Counter(row["reason"] for row in rejected),
-                len(calls) - len(kept) - len(rejected), plan.seeds.skipped, n_prompt, n_generated, counted, 0.0, "")
+    return Made(out, identity, len(calls), len(kept), Counter(row["reason"] for row in out_rows),
+                len(calls) - len(kept) - len(out_rows), plan.seeds.skipped, n_prompt, n_generated, counted, 0.0, "")
 
 
-def _tables(out: Path, kept: Sequence[dict[str, Any]], rejected: Sequence[dict[str, Any]], seeds: Seeds,
+def _tables(out: Path, kept: Sequence[dict[str, Any]], refused: Sequence[dict[str, Any]], seeds: Seeds,
             identity: Identity, order: Order) -> None:
     sources = {row["source_id"]: row for row in seeds.sources}
     for row in kept:
-        sources.setdefault(row["source_id"], _source(row["source_id"], identity, order))
-    for name, rows, schema, key in ((DOCS, kept, DOCUMENTS, "doc_id"), (OUT, rejected, REJECTED, "doc_id"),
+        sources.setdefault(row["source_id"], source_row(row["source_id"], identity, order.language, seeds))
+    for name, rows, schema, key in ((DOCS, kept, DOCUMENTS, "doc_id"), (OUT, refused, REJECTED, "doc_id"),
                                     (SOURCE_TABLE, list(sources.values()), SOURCES, "source_id"),
                                     (SEED_TABLE, seeds.rows, DOCUMENTS, "doc_id")):
         table = pa.Table.from_pylist(sorted(rows, key=lambda row: row[key]), schema=schema)
@@ -231,69 +227,3 @@ def _tables(out: Path, kept: Sequence[dict[str, Any]], rejected: Sequence[dict[s
         write_table(beside, table)
         write_file(out / name, [beside.read_bytes()])
         beside.unlink()
-
-
-def _call(identity: Identity, strategy: Strategy, request: Request, finish: str, attempt: int) -> dict[str, Any]:
-    return {"teacher": identity.name, "revision": identity.revision, "weights_sha": identity.weights_sha,
-            "prompt_id": strategy.id, "prompt_sha": strategy.sha, "sampling": canonical(request.sampling),
-            "finish": finish, "attempt": attempt, "call_id": request.call_id}
-
-
-def _document(order: Order, identity: Identity, verdict: Verdict, seed: dict[str, Any] | None,
-              call: dict[str, Any]) -> dict[str, Any]:
-    """The row of a reply that was kept."""
-    strategy = order.strategy
-    assert strategy is not None
-    text = f"{seed['text']}\n{verdict.text}" if strategy.translates and seed else verdict.text
-    licence = derived_licence(seed["licence"] if seed else None, identity.output_terms)
-    content, source = content_id(text), source_of(identity, licence)
-    category = strategy.category or (seed["category"] if seed and seed["category"] in CATEGORIES else None)
-    origin = "own" if identity.origin == "own" else "rewrite" if seed and seed["origin"] == "human" else "teacher"
-    known_sha = identity.weights_sha if len(identity.weights_sha) == 64 else None
-    return {
-        "doc_id": doc_id(content, source, "", call["call_id"]), "content_id": content, "text": text,
-        "n_bytes": len(text.encode()), "origin": origin, "form": strategy.form, "source_id": source,
-        "parents": [seed["doc_id"]] if seed else [], "call": call, "shape": "raw", "answers": [],
-        "problem_key": seed["problem_key"] if seed else None,
-        "verify": {"status": "unverifiable", "checker": "", "version": 0, "evidence": ""}, "category": category,
-        "subcategory": strategy.id, "language": order.language, "label_from": "declared" if category else None,
-        "licence": licence, "rights": rights_of(licence) | {"output_terms": identity.output_terms},
-        "evidence": {"kind": identity.terms_from, "sha": known_sha}, "split": "train",
-        "flags": ["reply.repaired"] if verdict.repaired else [],
-    }  # fmt: skip
-
-
-def derived_licence(seed: str | None, terms: str) -> str:
-    """Licence of a text that a teacher made of a seed: the seed's stays on it, and what the teacher's terms ask for
-    comes on top, where they are a licence."""
-    own = spdx(terms)
-    if seed is None:
-        return own or _OPEN_TERMS
-    free = own is None or own == seed or rights_of(own) == rights_of("CC0-1.0")
-    return seed if free else " AND ".join(f"({part})" if " OR " in part else part for part in (seed, str(own)))
-
-
-def source_of(identity: Identity, licence: str) -> str:
-    """Key of a teacher's row among the sources; texts under share-alike licences have one of their own."""
-    return f"teacher:{identity.name}" + (":share-alike" if rights_of(licence)["share_alike"] else "")
-
-
-def _source(source_id: str, identity: Identity, order: Order) -> dict[str, Any]:
-    if source_id.startswith("generator:"):
-        return {"source_id": source_id, "kind": "procedural", "group": "procedural", "publisher": "petit",
-                "title": f"petit's generator {order.family}", "commit": identity.revision, "licence": "MIT",
-                "evidence": "computed", "attribution": "the petit authors", "nc": False, "nd": False, "sa": False,
-                "output_terms": identity.output_terms}
-    alike = source_id.endswith(":share-alike")
-    return {"source_id": source_id, "kind": identity.origin, "group": "share-alike" if alike else identity.origin,
-            "title": identity.name, "publisher": "", "commit": identity.revision,
-            "licence": spdx(identity.output_terms), "licence_sha": None, "evidence": identity.terms_from,
-            "attribution": "", "language": order.language, "nc": False, "nd": False, "sa": alike,
-            "output_terms": identity.output_terms,
-            "note": f"weights {identity.weights_sha}" + (f", {identity.licence}" if identity.licence else "")}
-
-
-def _rejected(identity: Identity, name: str, verdict: Verdict) -> dict[str, Any]:
-    source = f"teacher:{identity.name}"
-    return {"doc_id": doc_id(b"", source, "", name), "source_id": source, "stage": STAGE, "reason": verdict.reason,
-            "detail": verdict.detail[:500], "text": verdict.text}
