@@ -10,9 +10,18 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from random import Random
 from typing import Any
 
-from petitlm.data.teachers.endpoint import PROBE
+import pyarrow.parquet as pq
+
+from petitlm.data.teachers import own
+from petitlm.data.teachers.endpoint import PROBE, Endpoint
+from petitlm.data.teachers.make import Made, Order, make
+from petitlm.data.teachers.protocol import Teacher
+from petitlm.data.teachers.run import Budgets, Clock, Patience, Run
+from petitlm.data.teachers.strategies import STRATEGIES
 
 MODEL = "small-teacher"
 
@@ -148,3 +157,44 @@ FRENCH = (
 def seed_lines(texts: tuple[str, ...] = ENGLISH, language: str = "en", licence: str = "CC-BY-4.0") -> str:
     """A JSONL file of seeds."""
     return "".join(json.dumps({"text": text, "language": language, "licence": licence}) + "\n" for text in texts)
+
+
+class Fake:
+    """A clock that nobody has to wait for."""
+
+    def __init__(self) -> None:
+        self.t, self.slept = 1000.0, []
+
+    def clock(self) -> Clock:
+        return Clock(lambda: self.t, self.sleep)
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.t += seconds
+
+
+def endpoint(server: Lab, terms: str = "Apache-2.0", timeout_s: float = 5.0, **more: Any) -> Endpoint:
+    return Endpoint(server.url, MODEL, timeout_s=timeout_s, output_terms=terms, **more)
+
+
+def run(teacher: Teacher, seeds: Path | None, out: Path, fake: Fake | None = None, budgets: Budgets | None = None,
+        order: Order | None = None, **patience: Any) -> Made:
+    """One run; one call at a time unless `at_once` says otherwise, so that the server's script is followed in order."""
+    given = Patience(**{"at_once": 1, **patience})
+    order = order or Order(STRATEGIES["faq"], "en", 100, max_tokens=64)
+    return make(seeds, order, lambda journal: Run(teacher, journal, budgets or Budgets(), given,
+                                                  (fake or Fake()).clock(), Random(1)), out)
+
+
+def many(n: int) -> tuple[str, ...]:
+    """Seeds that differ in their first sentence, which the server's FAQ quotes."""
+    return tuple(f"The keeper of book {i} wrote the following lines. {ENGLISH[i % 4]}" for i in range(n))
+
+
+def rows(out: Path, name: str = "documents") -> list[dict[str, Any]]:
+    return pq.read_table(out / f"{name}.parquet").to_pylist()
+
+
+def small_own(said: str, licence_terms: str = "MIT") -> own.Own:
+    return own.Own("small", "ab" * 32, lambda request: own.Said(said or faq(request.messages[-1][1]), "stop", 30, 9),
+               output_terms=licence_terms)

@@ -67,6 +67,8 @@ class Journal:
                 self._db.executescript(_TABLES)
             self._db.execute(f"SELECT {_COLUMNS} FROM calls LIMIT 1")
         except sqlite3.DatabaseError as error:
+            if hasattr(self, "_db"):
+                self._db.close()
             raise DamagedError(f"{path} is not a journal of calls: {error}") from None
 
     def close(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from threading import Lock
 
 from petitlm.data.teachers.journal import Journal
 from petitlm.data.teachers.protocol import Answer, Identity, PermanentError, Reply, Request
@@ -15,8 +14,12 @@ class Replay:
     """Answers from `journal.sqlite` of an earlier run, as the teacher of that run."""
 
     def __init__(self, path: Path) -> None:
-        self._journal, self._lock = Journal(path, read_only=True), Lock()
-        known = self._journal.meta("identity")
+        journal = Journal(path, read_only=True)
+        try:
+            known = journal.meta("identity")
+            self._entries = {entry.call_id: entry for entry in journal.entries()}
+        finally:
+            journal.close()
         fields = {field.name for field in dataclasses.fields(Identity)}
         if not isinstance(known, dict) or set(known) != fields:
             raise DamagedError(f"{path} does not say who answered; it is no journal of a finished start")
@@ -31,8 +34,7 @@ class Replay:
 
         Raises: PermanentError where there is none.
         """
-        with self._lock:
-            entry = self._journal.get(request.call_id)
+        entry = self._entries.get(request.call_id)
         if entry is None or (entry.state != "done" and not entry.error):
             raise PermanentError("the recorded journal has no reply to this call")
         if entry.state != "done" or entry.reply is None:
