@@ -80,7 +80,7 @@ def draw(rng: Random, language: str, level: int, held_out: bool) -> Problem:
     key = f"{FAMILY}:{kind}:{task.key}"
     answer = code
     if kind == "predict":
-        calls = [_arguments(rng, task) for _ in range(1 + (level >= 3))]
+        calls = [_asked(rng, task) for _ in range(1 + (level >= 3))]
         program = "\n".join([code, "", *(f"print({name}({', '.join(map(repr, values))}))" for values in calls)])
         question = f"{question}\n\n{program}"
         answer = "\n".join(str(task.give(*values)) for values in calls)
@@ -90,6 +90,15 @@ def draw(rng: Random, language: str, level: int, held_out: bool) -> Problem:
     parts = "+".join([task.change.name, *(chosen.name for chosen, _ in task.filters)])
     style = "loop" if "for " in code else "expression"
     return Problem(FAMILY, language, level, f"{kind}/{task.rule.name}/{parts}/{style}", key, question, answer)
+
+
+def _asked(rng: Random, task: Task) -> tuple[Any, ...]:
+    """Arguments of a call whose output can be told from no output: nothing blank at its ends, and not empty."""
+    while True:
+        values = _arguments(rng, task)
+        printed = str(task.give(*values))
+        if printed and printed == printed.strip():
+            return values
 
 
 def _task(rng: Random, level: int) -> Task:
