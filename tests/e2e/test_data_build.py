@@ -239,7 +239,26 @@ def _kill_and_go_on(made: Path, tmp_path: Path, n_kills: int, seed: int) -> set[
     while not _build_until_killed(recipe, out, 60):
         pass
     assert file_sha256(out / "manifest.json") == wanted
+    assert [path.name for path in tmp_path.iterdir()] == ["out"], "what killed builds left is cleared away"
     return reached
+
+
+def test_a_kill_while_steps_are_removed_leaves_none_that_looks_done(made: Path, tmp_path: Path,
+                                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe, out, remove = made.parent / "recipe.toml", tmp_path / "out", shutil.rmtree
+
+    def stop(path: Path, **options: bool) -> None:
+        if not (found := list(path.glob("ingest/*/kept.parquet"))):
+            return remove(path, **options)  # a folder of another kind
+        found[0].unlink()  # as far as it got
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("petitlm.data.corpus.build.shutil.rmtree", stop)
+        build(recipe, out)
+    assert file_sha256(out / "manifest.json") == file_sha256(made / "manifest.json")
+    assert build(recipe, out).identity == file_sha256(made / "manifest.json")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork; run it on Linux or macOS")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import glob
+import os
+import secrets
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,9 +50,18 @@ def build_recipe(recipe: CorpusRecipe, text: str, out: Path, workers: Workers | 
     out = out.absolute()
     work = work_folder(out)
     with held(work):
+        for left in out.parent.glob(f".{glob.escape(out.name)}.*.part"):  # of a build that was killed
+            shutil.rmtree(left, ignore_errors=True)
         built = Build(recipe, work, workers or InProcess(), report, row_stages).run()
         identity = assemble(built, text, out)
     if not keep_work:
-        shutil.rmtree(work, ignore_errors=True)
+        _remove(work)
     return Corpus(out, identity, built)
 
+
+def _remove(work: Path) -> None:
+    """Remove the finished steps. They lose their name first: a kill in the middle leaves no step that looks done and
+    lacks its files."""
+    aside = work.with_name(f"{work.name}.{secrets.token_hex(4)}.part")
+    os.rename(work, aside)
+    shutil.rmtree(aside, ignore_errors=True)
