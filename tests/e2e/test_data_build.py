@@ -250,7 +250,8 @@ def test_a_kill_while_steps_are_removed_leaves_none_that_looks_done(made: Path, 
     def stop(path: Path, **options: bool) -> None:
         if not (found := list(path.glob("ingest/*/kept.parquet"))):
             return remove(path, **options)  # a folder of another kind
-        found[0].unlink()  # as far as it got
+        found[0].unlink()
+        remove(path / "sift")  # as far as it got: what is left needs what is gone
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
