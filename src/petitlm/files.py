@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import hashlib
 import json
 import os
 import secrets
@@ -112,6 +113,12 @@ def read_json_object(path: Path | str, max_bytes: int = MAX_JSON_BYTES) -> dict[
     Raises: NotFoundError, DamagedError.
     """
     return parse_json_object(read_text(path, max_bytes), str(path))
+
+
+def file_sha256(path: Path | str) -> str:
+    """SHA-256 of a file, in hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_plain_names(names: Collection[str], where: str) -> None:

@@ -16,11 +16,11 @@ import pytest
 from tests_corpora import RECIPE, small_source
 
 from petitlm.data.corpus.build import build, work_folder
-from petitlm.data.corpus.store import file_sha256
 from petitlm.data.corpus.workers import Pool
 from petitlm.data.provenance.corpus import open_corpus
 from petitlm.data.provenance.verify import verify
 from petitlm.errors import ConfigError, NotFoundError, PetitError, UsageError
+from petitlm.files import file_sha256
 
 
 @pytest.fixture(scope="module")

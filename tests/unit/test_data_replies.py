@@ -9,12 +9,7 @@ from random import Random
 from typing import Any
 
 import pytest
-
-from petitlm.data.sources import Raw, Reading, read
-from petitlm.data.teachers.grounding import new_names, new_numbers
-from petitlm.data.teachers.make import Order
-from petitlm.data.teachers.strategies import STRATEGIES, strategy_named
-from tests.tests_teachers import (
+from tests_teachers import (
     ENGLISH,
     FRENCH,
     endpoint,
@@ -25,7 +20,12 @@ from tests.tests_teachers import (
     seed_lines,
     tag_in,
 )
-from tests.tests_teachers import Said as Sent
+from tests_teachers import Said as Sent
+
+from petitlm.data.sources import Raw, Reading, read
+from petitlm.data.teachers.grounding import new_names, new_numbers
+from petitlm.data.teachers.make import Order
+from petitlm.data.teachers.strategies import STRATEGIES, strategy_named
 
 
 @pytest.fixture

@@ -8,6 +8,19 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from tests_teachers import (
+    ENGLISH,
+    MODEL,
+    endpoint,
+    faq,
+    lab,
+    many,
+    rows,
+    run,
+    seed_lines,
+    small_own,
+)
+from tests_teachers import Said as Sent
 
 from petitlm.data.corpus.build import build
 from petitlm.data.corpus.workers import workers
@@ -25,19 +38,6 @@ from petitlm.data.teachers.rows import derived_licence
 from petitlm.data.teachers.run import Budgets
 from petitlm.data.teachers.strategies import STRATEGIES, strategy_named
 from petitlm.errors import DamagedError, NotFoundError, RefusedError, UsageError
-from tests.tests_teachers import (
-    ENGLISH,
-    MODEL,
-    endpoint,
-    faq,
-    lab,
-    many,
-    rows,
-    run,
-    seed_lines,
-    small_own,
-)
-from tests.tests_teachers import Said as Sent
 
 
 @pytest.fixture

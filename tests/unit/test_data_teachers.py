@@ -15,16 +15,7 @@ from email.utils import formatdate
 from pathlib import Path
 
 import pytest
-
-from petitlm.data.corpus.store import held
-from petitlm.data.teachers.endpoint import retry_after
-from petitlm.data.teachers.journal import Journal
-from petitlm.data.teachers.make import Order, make
-from petitlm.data.teachers.protocol import ChangedError, Request, StopError, TeacherError
-from petitlm.data.teachers.run import Budgets, Patience, Run
-from petitlm.data.teachers.strategies import STRATEGIES
-from petitlm.errors import PetitError, UsageError
-from tests.tests_teachers import (
+from tests_teachers import (
     MODEL,
     Fake,
     endpoint,
@@ -36,7 +27,16 @@ from tests.tests_teachers import (
     seed_lines,
     small_own,
 )
-from tests.tests_teachers import Said as Sent
+from tests_teachers import Said as Sent
+
+from petitlm.data.corpus.store import held
+from petitlm.data.teachers.endpoint import retry_after
+from petitlm.data.teachers.journal import Journal
+from petitlm.data.teachers.make import Order, make
+from petitlm.data.teachers.protocol import ChangedError, Request, StopError, TeacherError
+from petitlm.data.teachers.run import Budgets, Patience, Run
+from petitlm.data.teachers.strategies import STRATEGIES
+from petitlm.errors import PetitError, UsageError
 
 
 @pytest.fixture

@@ -103,8 +103,8 @@ def _own(folder: str, terms: str) -> Teacher:
     import hashlib
 
     from petitlm.cli.models import load_model, own_model
-    from petitlm.data.corpus.store import file_sha256
     from petitlm.data.teachers.own import Own
+    from petitlm.files import file_sha256
 
     ours = folder == "own"
     place = own_model() if ours else Path(folder)

@@ -22,10 +22,10 @@ from petitlm.data.corpus.recipe import (
     TokenPlan,
     as_plain,
 )
-from petitlm.data.corpus.store import file_sha256
 from petitlm.data.corpus.workers import Report, Workers, none
 from petitlm.data.sources.licences import SHARE_ALIKE
 from petitlm.errors import NotFoundError, UsageError
+from petitlm.files import file_sha256
 
 _CELL = ("category", "language", "difficulty", "split")
 

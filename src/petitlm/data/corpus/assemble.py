@@ -7,6 +7,7 @@ import os
 import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,9 @@ from petitlm.data.corpus.recipe import STAGES
 from petitlm.data.corpus.schema import ACTIVITIES, SOURCES
 from petitlm.data.corpus.shards import write_table
 from petitlm.data.corpus.stage import canonical
-from petitlm.data.corpus.store import file_sha256
 from petitlm.data.generators import GENERATORS
-from petitlm.data.tokens.encoder import load_encoder
 from petitlm.data.tokens.pack import SPANS_FILE, copy_tokenizer, shard_name
-from petitlm.files import new_folder, write_file
+from petitlm.files import file_sha256, new_folder, write_file
 
 SCHEMA = 1
 MANIFEST, BALANCE, RECIPE = "manifest.json", "balance.json", "recipe.toml"
@@ -107,7 +106,7 @@ def _activities(built: Built) -> list[dict[str, Any]]:
         seen.add(task.key)
         counts = done.counts.get("stages", ())
         rows.append({
-            "activity_id": bytes.fromhex(task.key), "stage": task.stage, "version": 1,
+            "activity_id": bytes.fromhex(task.key), "stage": task.stage, "version": task.version,
             "code_version": petitlm.__version__, "settings": canonical(settings), "agent": "petit",
             "inputs": list(inputs), "outputs": [f"{name}:{sha}" for name, sha in sorted(done.files.items())],
             "n_in": counts[0]["n_in"] if counts else None, "n_kept": counts[-1]["n_kept"] if counts else None,
@@ -142,8 +141,6 @@ def _named(place: Place) -> dict[str, Any]:
 
 def vars_of(value: Any) -> dict[str, Any]:
     """Fields of a frozen dataclass, numbers rounded to what is worth printing."""
-    from dataclasses import asdict
-
     return {name: round(number, 6) if isinstance(number, float) else number for name, number in asdict(value).items()}
 
 
@@ -159,7 +156,6 @@ def _manifest(built: Built, recipe_text: str, folder: Path) -> dict[str, Any]:
         for source, (documents, tokens, n_bytes, licence) in done.counts["sources"].items():
             _add(sources[source], documents, tokens, n_bytes)
             sources[source][3] = licence if sources[source][3] in ("", licence) else "several"
-    encoder = load_encoder(built.tokenizer)
     grid = [dict(zip(("category", "language", "difficulty", "split", "documents", "tokens"), (*cell, *n), strict=True))
             for cell, n in sorted(cells.items(), key=lambda item: tuple(map(str, item[0])))]
     return {
@@ -174,7 +170,7 @@ def _manifest(built: Built, recipe_text: str, folder: Path) -> dict[str, Any]:
         "absent_sources": sorted(built.absent),
         "splits": {split: {"documents": n[0], "tokens": n[1]} for split, n in sorted(splits.items())},
         "weights": dict(sorted(built.weights.items())),
-        "tokenizer": {"sha256": file_sha256(built.tokenizer / "tokenizer.json"), "n_vocab": encoder.n_ids},
+        "tokenizer": {"sha256": file_sha256(built.tokenizer / "tokenizer.json"), "n_vocab": built.n_ids},
         "n_documents": sum(n[0] for n in splits.values()), "n_tokens": sum(n[1] for n in splits.values()),
         "n_packed_tokens": sum(done.counts["tokens"] for done in built.shards),
     }  # fmt: skip

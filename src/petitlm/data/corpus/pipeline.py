@@ -19,13 +19,14 @@ from petitlm.data.corpus.generate import Call
 from petitlm.data.corpus.recipe import CorpusRecipe, as_plain
 from petitlm.data.corpus.stage import Stage
 from petitlm.data.corpus.steps import CLUSTERED, KEPT, OUT, Sharded
-from petitlm.data.corpus.store import Done, Task, file_sha256, task
+from petitlm.data.corpus.store import Done, Task, task
 from petitlm.data.corpus.workers import Report, Workers
 from petitlm.data.repeats.clusters import VERSION as DEDUP_VERSION
 from petitlm.data.repeats.minhash import Repeats
 from petitlm.data.tokens.pack import VERSION as PACK_VERSION
 from petitlm.data.tokens.pack import shards_for
 from petitlm.errors import RefusedError, UsageError
+from petitlm.files import file_sha256
 
 VERSION = 1
 """Of the steps themselves; raised by any change that alters their results."""
@@ -52,6 +53,8 @@ class Built:
     documents: list[Done] = field(default_factory=list)
     rejected: list[Done] = field(default_factory=list)
     tokenizer: Path = Path()
+    n_ids: int = 0
+    """Of the tokenizer."""
     shards: list[Done] = field(default_factory=list)
     spans: Done | None = None
     variety: Done | None = None
@@ -91,7 +94,7 @@ class Build:
             self.built.after = _have(found)
         if not sum(self.built.after.values()):
             raise UsageError(f"recipe {self.recipe.name!r} keeps no document at all; its rejections say why: see "
-                             f"{self.work}, and the counts {self._rejections(waves, sifted)}")
+                             f"{self.work}, and the counts {self._rejections()}")
         self._finish(waves, sifted, found)
         return self.built
 
@@ -193,7 +196,7 @@ class Build:
         from petitlm.data.tokens.encoder import load_encoder
 
         built = self.built
-        n_ids = load_encoder(tokenizer).n_ids
+        n_ids = built.n_ids = load_encoder(tokenizer).n_ids
         n_shards = shards_for(sum(done.counts["packed"] for done in built.documents), self.recipe.tokens.shard_tokens)
         parts = tuple(done.folder for done in built.documents)
         inputs = [sha for done in built.documents for name, sha in done.files.items() if name != ending.DOCS]
@@ -227,7 +230,7 @@ class Build:
             self.built.count(left.counts.get("stages", ()))
         return done
 
-    def _rejections(self, *_: Any) -> dict[str, dict[str, int]]:
+    def _rejections(self) -> dict[str, dict[str, int]]:
         return {name: dict(counts["reasons"]) for name, counts in self.built.stages.items() if counts["reasons"]}
 
 

@@ -66,7 +66,8 @@ def benchmark_paths(recipe: CorpusRecipe) -> list[Path]:
 
 def _index(paths: Sequence[Path], work: Path) -> Path:
     """Index of the items in `paths`, made once for their content."""
-    from petitlm.data.corpus.store import file_sha256, perform, task
+    from petitlm.data.corpus.store import perform, task
+    from petitlm.files import file_sha256
 
     inputs = [file_sha256(path) for path in paths]
     names = ["/".join(path.parts[-2:]) for path in paths]

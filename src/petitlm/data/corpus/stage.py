@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, NamedTuple, Protocol
 
 import pyarrow as pa
@@ -66,6 +67,11 @@ def keep(rows: pa.Table, rejected: Sequence[Rejection]) -> Sifted:
     out = {rejection.row for rejection in rejected}
     kept = pa.array([i for i in range(len(rows)) if i not in out], pa.int64())  # typed: it may be empty
     return Sifted(rows.take(kept), list(rejected))
+
+
+def plain_fields(stage: Any) -> dict[str, Any]:
+    """The fields of a stage that is a dataclass, in plain values: its settings."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(stage).items()}
 
 
 def canonical(value: Any) -> str:

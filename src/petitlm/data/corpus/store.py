@@ -19,10 +19,9 @@ from typing import Any
 
 from petitlm.data.corpus.stage import canonical
 from petitlm.errors import DamagedError, UsageError
-from petitlm.files import write_file
+from petitlm.files import file_sha256, write_file
 
 DONE = "done.json"
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,7 @@ class Task:
     """One call of a pure function that writes files into a folder."""
 
     stage: str
+    version: int
     key: str
     """Hash of the stage's version and settings and of every input's content."""
     folder: Path
@@ -60,7 +60,7 @@ def task(
     """A task whose folder is named by `stage`, `version`, `settings` and the hashes in `inputs`."""
     name = canonical({"stage": stage, "version": version, "settings": settings, "inputs": inputs})
     key = hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
-    return Task(stage, key, work / stage / key, function, payload)
+    return Task(stage, version, key, work / stage / key, function, payload)
 
 
 def perform(job: Task) -> Done:
@@ -94,15 +94,6 @@ def read_done(folder: Path) -> Done | None:
         return None
     except (ValueError, KeyError):
         raise DamagedError(f"{folder / DONE} is not what was written there; delete {folder} to make it again") from None
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 @contextlib.contextmanager

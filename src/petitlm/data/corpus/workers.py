@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
+from pathlib import Path
 from typing import Any, Protocol
 
 from petitlm.data.corpus.store import Done, Task, perform, read_done
@@ -57,11 +58,14 @@ class Pool:
         self._pool: ProcessPoolExecutor | None = None
 
     def run(self, tasks: Sequence[Task], report: Report) -> list[Done]:
+        known: dict[Path, Done] = {}
         for tries_left in reversed(range(_TRIES)):
-            left = [job for job in tasks if read_done(job.folder) is None]
+            for job in tasks:
+                if job.folder not in known and (left := read_done(job.folder)) is not None:
+                    known[job.folder] = left
             try:
-                self._run(left, len(tasks), report)
-                return [perform(job) for job in tasks]
+                self._run([job for job in tasks if job.folder not in known], len(tasks), report, known)
+                return [known[job.folder] for job in tasks]
             except BrokenProcessPool:
                 self.close()
                 if not tries_left:
@@ -71,7 +75,7 @@ class Pool:
                     ) from None
         raise AssertionError("the loop returns or raises")
 
-    def _run(self, tasks: Sequence[Task], total: int, report: Report) -> None:
+    def _run(self, tasks: Sequence[Task], total: int, report: Report, known: dict[Path, Done]) -> None:
         if not tasks:
             return
         if self._pool is None:
@@ -80,7 +84,7 @@ class Pool:
         waiting = {self._pool.submit(perform, job): job for job in tasks}
         try:
             for i, future in enumerate(as_completed(waiting)):
-                future.result()
+                known[waiting[future].folder] = future.result()
                 report(total - len(tasks) + i + 1, total, waiting[future].stage)
         except BaseException:
             for future in waiting:
@@ -116,19 +120,19 @@ class Ray:
     def run(self, tasks: Sequence[Task], report: Report) -> list[Done]:
         waiting = [self._perform.remote(job) for job in tasks]
         try:
-            self._wait(waiting, tasks, report)
+            return self._results(waiting, tasks, report)
         except self._ray.exceptions.RayTaskError as error:
             raise (error.cause if isinstance(error.cause, Exception) else error) from None
         except self._ray.exceptions.WorkerCrashedError:
             raise PetitError(f"workers died {_TRIES} times at stage {tasks[0].stage!r}; memory may be short") from None
-        return [perform(job) for job in tasks]
 
-    def _wait(self, waiting: list[Any], tasks: Sequence[Task], report: Report) -> None:
+    def _results(self, waiting: list[Any], tasks: Sequence[Task], report: Report) -> list[Done]:
         left = waiting
         while left:
             done, left = self._ray.wait(left, num_returns=1)
             self._ray.get(done)
             report(len(tasks) - len(left), len(tasks), tasks[0].stage)
+        return self._ray.get(waiting)
 
     def close(self) -> None:
         self._ray.shutdown()

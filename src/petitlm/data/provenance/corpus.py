@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from petitlm.data.corpus.store import file_sha256
 from petitlm.errors import DamagedError, NotFoundError
-from petitlm.files import read_json_object
+from petitlm.files import file_sha256, read_json_object
 
 SCHEMA = 1
 """Of the manifests that this code can read."""

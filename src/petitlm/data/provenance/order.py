@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from petitlm.data.splitmix import mixed
 from petitlm.errors import UsageError
 
 SAMPLER = "blocks"
@@ -24,7 +25,6 @@ VERSION = 1
 """Raised by any change that alters the order."""
 
 _ROUNDS = 6  # four make a Feistel network a pseudo-random permutation (Luby and Rackoff 1988); two to spare
-_MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))  # of splitmix64 (Steele et al. 2014, figure 16)
 
 Indices = NDArray[np.int64]
 
@@ -93,15 +93,7 @@ def _network(values: NDArray[np.uint64], half: int, keys: list[int], back: bool)
     left, right = values >> bits, values & mask
     for key in reversed(keys) if back else keys:
         if back:
-            left, right = right ^ (_mixed(left, key) & mask), left
+            left, right = right ^ (mixed(left + np.uint64(key)) & mask), left
         else:
-            left, right = right, left ^ (_mixed(right, key) & mask)
+            left, right = right, left ^ (mixed(right + np.uint64(key)) & mask)
     return left << bits | right
-
-
-def _mixed(values: NDArray[np.uint64], key: int) -> NDArray[np.uint64]:
-    """splitmix64's finalizer over values and key; products wrap."""
-    x = values + np.uint64(key)
-    x = (x ^ x >> np.uint64(30)) * _MIX[0]
-    x = (x ^ x >> np.uint64(27)) * _MIX[1]
-    return x ^ x >> np.uint64(31)

@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 
 from petitlm.data.corpus.schema import ACTIVITIES, DOCUMENTS, REJECTED, SOURCES, SPANS, content_id
 from petitlm.data.corpus.stage import canonical
-from petitlm.data.corpus.store import file_sha256
 from petitlm.data.provenance.corpus import MANIFEST, Corpus
 from petitlm.data.provenance.index import quoted
 from petitlm.data.provenance.rules import RULES
+from petitlm.files import file_sha256
 
 Progress = Callable[[int, int, str], None]
 """Called with (done, total, name of what is being done)."""

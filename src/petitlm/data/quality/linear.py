@@ -8,7 +8,6 @@ On calibration of modern neural networks, section 4.2).
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -110,8 +109,3 @@ def softmax(scores: np.ndarray) -> np.ndarray:
     """Rows of probabilities."""
     e = np.exp(scores - scores.max(axis=1, keepdims=True))
     return e / e.sum(axis=1, keepdims=True)
-
-
-def sha256(path: Path | str) -> str:
-    """Name of a model: the hash of its file."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()

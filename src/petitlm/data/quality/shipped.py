@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from petitlm.data.quality.linear import Linear, sha256
+from petitlm.data.quality.linear import Linear
+from petitlm.files import file_sha256
 
 MODELS = ("language", "education", "category")
 """bench/train_classifiers.py makes them; `Linear.card` of each says from what, and how good it is."""
@@ -31,4 +32,4 @@ def load(name_or_path: str) -> Linear:
 def digest(name_or_path: str) -> str:
     """The SHA-256 of a model's file, as stages name it in their settings."""
     load(name_or_path)
-    return sha256(model_path(name_or_path))
+    return file_sha256(model_path(name_or_path))

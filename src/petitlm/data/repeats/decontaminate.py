@@ -9,7 +9,6 @@ paraphrase of anything else: no run of 13 words survives those.
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from petitlm.data.repeats.minhash import text_buffers, warn_slow
 from petitlm.data.repeats.structure import code_keys, maths_keys
 from petitlm.data.repeats.words import UNICODE, fold
 from petitlm.errors import ConfigError, NotFoundError
+from petitlm.files import file_sha256
 
 pc: Any = compute  # its functions are made when it is imported: no type checker knows them
 
@@ -211,4 +211,4 @@ def _loaded(path: str) -> tuple[Index, str]:
 
 @functools.lru_cache(2)
 def _read(path: str, size: int, modified_ns: int) -> tuple[Index, str]:
-    return Index.load(path), hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    return Index.load(path), file_sha256(path)

@@ -8,7 +8,6 @@ petitlm.data.repeats.structure. Two needles with equal keys are one needle, of t
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterable
@@ -24,6 +23,7 @@ from petitlm.data.repeats.benchmarks import Item, benchmark_files, read_items
 from petitlm.data.repeats.structure import code_keys, maths_keys
 from petitlm.data.repeats.words import UNICODE, fold
 from petitlm.errors import DamagedError, UsageError
+from petitlm.files import file_sha256
 from petitlm.safetensors_file import SafetensorsFile, TensorSpec, write_safetensors
 
 FORMAT = 1
@@ -79,7 +79,7 @@ class Index:
         ordered = sorted(arrays, key=lambda name: (-arrays[name].itemsize, name))
         specs = [TensorSpec(name, kinds[arrays[name].dtype.name], arrays[name].shape) for name in ordered]
         write_safetensors(path, specs, lambda name: np.ascontiguousarray(arrays[name]))
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        return file_sha256(path)
 
     @classmethod
     def load(cls, path: Path | str) -> Index:
@@ -217,7 +217,7 @@ def build_index(paths: Iterable[Path | str], problems: Iterable[bytes] = ()) -> 
             builder.add_item(len(names), item)
             names.append(item.id)
             item_task.append(tasks.setdefault(task, len(tasks)))
-        sha = hashlib.sha256(path.read_bytes()).hexdigest()
+        sha = file_sha256(path)
         sources.append({"task": task, "file": path.name, "sha256": sha, "items": len(names) - before})
     return Index(builder.arrays(item_task, problems), tuple(tasks), tuple(names), tuple(builder.unknowable),
                  tuple(sources))  # fmt: skip

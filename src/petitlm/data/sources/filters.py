@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from petitlm.data.corpus.stage import Rejection, Sifted, keep
+from petitlm.data.corpus.stage import Rejection, Sifted, keep, plain_fields
 from petitlm.data.sources.repetition import AGAIN, TOP, repeats
 from petitlm.errors import ConfigError
 
@@ -134,7 +134,7 @@ class Filter:
     @property
     def settings(self) -> dict[str, Any]:
         """The fields."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return plain_fields(self)
 
     def __call__(self, rows: pa.Table) -> Sifted:
         """Reject each text that breaks a limit, by the first it breaks."""

@@ -7,13 +7,13 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 import pyarrow as pa
 
 from petitlm.data.corpus.schema import put, put_texts
-from petitlm.data.corpus.stage import Rejection, Sifted, keep
+from petitlm.data.corpus.stage import Rejection, Sifted, keep, plain_fields
 from petitlm.data.sources.checksums import is_card, is_iban, is_social_fr
 from petitlm.errors import ConfigError
 
@@ -97,7 +97,7 @@ class Mask:
     @property
     def settings(self) -> dict[str, Any]:
         """The fields."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return plain_fields(self)
 
     def __call__(self, rows: pa.Table) -> Sifted:
         """Mask `text`, `answer` and `foil`; answers keep their places; flags say what was found (`pii.email`)."""

@@ -7,7 +7,6 @@ spaces) are used.
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from petitlm.errors import NotFoundError, RefusedError, UsageError
+from petitlm.files import file_sha256
 from petitlm.tokenizer import Tokenizer
 
 Bytes = NDArray[np.uint8]
@@ -94,7 +94,7 @@ def file_sha(folder: Path) -> str:
     file = folder / "tokenizer.json" if folder.is_dir() else folder
     if not file.exists():
         raise NotFoundError(f"{file} is not there; text is encoded by a tokenizer.json")
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+    return file_sha256(file)
 
 
 def end_token(tokenizer: Tokenizer, folder: Path) -> int:

@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from petitlm.data.corpus.schema import SPANS
+from petitlm.data.splitmix import mixed
 from petitlm.data.tokens.coding import Coded, encode_documents
 from petitlm.data.tokens.encoder import Encoder
 from petitlm.data.tokens.layout import dtype_for, in_chunks, map_file, write_index
@@ -42,22 +43,15 @@ _COPIES = pa.schema([  # of a part: one row for each time that a document is wri
     ("key", pa.uint64()), ("copy", pa.int32()), ("doc_id", pa.binary(16)), ("begin", pa.int64()), ("n", pa.int32()),
     ("loss_from", pa.int32()), ("answers", pa.list_(pa.int32())),
 ])  # fmt: skip
-_MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))  # of splitmix64 (Steele et al. 2014, figure 16)
 
 
 def order_keys(doc_ids: Sequence[bytes], copies: NDArray[np.int64], seed: int) -> NDArray[np.uint64]:
     """(N,) keys that place each copy of each document, spread evenly over 64 bits."""
     halves = np.frombuffer(b"".join(doc_ids), "<u8").reshape(-1, 2)
     with np.errstate(over="ignore"):
-        key = _mixed(halves[:, 0] + _mixed(np.array(seed, np.uint64) + np.uint64(0x9E3779B97F4A7C15)))
-        key = _mixed(key ^ halves[:, 1])
-        return _mixed(key + copies.astype(np.uint64))
-
-
-def _mixed(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    x = (x ^ x >> np.uint64(30)) * _MIX[0]
-    x = (x ^ x >> np.uint64(27)) * _MIX[1]
-    return x ^ x >> np.uint64(31)
+        key = mixed(halves[:, 0] + mixed(np.array(seed, np.uint64) + np.uint64(0x9E3779B97F4A7C15)))
+        key = mixed(key ^ halves[:, 1])
+        return mixed(key + copies.astype(np.uint64))
 
 
 def n_copies(doc_ids: Sequence[bytes], weights: NDArray[np.float64], seed: int) -> NDArray[np.int64]:
